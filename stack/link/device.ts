@@ -1,0 +1,78 @@
+/**
+ * What a link must offer to carry the stack's frames, and what it is given in return.
+ *
+ * @module
+ */
+
+import type { MacAddress } from "../address.ts";
+import type { Packet, PacketPool } from "../packet.ts";
+import type { Verdict } from "../protocol.ts";
+import type { Timers } from "../timers.ts";
+
+/** What a device is given when it is attached to a stack. */
+export interface DeviceHost {
+  /** Where packets for received frames come from. */
+  readonly pool: PacketPool;
+  /** Headroom, in bytes, at which received frames start, so that any reply can be built in place. */
+  readonly headroom: number;
+  /** The stack's timers and clock. */
+  readonly timers: Timers;
+  /** To be called when frames have become available without the poller noticing: an in-memory link does. */
+  wake(): void;
+  /** To be called when the MTU or the link's state changed. */
+  linkChanged(): void;
+}
+
+/** Sleeping until there is something to do; made by devices that wait in the operating system. */
+export interface Poller {
+  /**
+   * Resolves when a device can be read, when one that {@linkcode Device.wantsWrite} can be written, after `timeout`
+   * milliseconds, or after {@linkcode Poller.interrupt}: whichever comes first. Lets the program's own timers and I/O
+   * run in any case.
+   */
+  wait(devices: readonly Device[], timeout: number): Promise<void>;
+  /** Resolves after the program's own pending timers and I/O had their turn: a fair and cheap pause. */
+  yield(): Promise<void>;
+  /** Ends the present {@linkcode Poller.wait}, or the next one if there is none. */
+  interrupt(): void;
+  /** Frees what it holds. No wait is under way. */
+  close(): void;
+}
+
+/** A link that carries frames: a TAP device, a loopback, one end of an in-memory wire. */
+export interface Device {
+  /** Name for people: `tap0`. */
+  readonly name: string;
+  /** What a frame starts with: an Ethernet header, or the IP header itself. */
+  readonly medium: "ethernet" | "ip";
+  /** The most bytes of network-layer packet that a frame carries. */
+  readonly mtu: number;
+  /** Hardware address of the stack's end, or null where the medium has none. */
+  readonly address: MacAddress | null;
+  /** Headroom, in bytes, that the device itself needs in front of a frame. */
+  readonly headerBytes: number;
+  /** Whether what is sent never leaves the machine, so that checksums need not be verified. */
+  readonly loopback: boolean;
+  /** The operating system's descriptor that a {@linkcode Poller} waits for, where there is one. */
+  readonly descriptor?: number;
+  /** Whether frames wait for the operating system to take them: the poller then waits for that too. */
+  readonly wantsWrite: boolean;
+  /** Called once, before anything else. */
+  attach(host: DeviceHost): void;
+  /**
+   * The next received frame as a packet that the caller owns, or null when none waits. Its window covers the frame,
+   * starting at the host's headroom; nothing else is set.
+   */
+  receive(): Packet | null;
+  /**
+   * Sends the frame in the packet's window. Consumes the packet. What cannot be sent at once waits in a bounded queue
+   * or is dropped and counted.
+   */
+  transmit(packet: Packet): Verdict;
+  /** Sends what waits, as far as the operating system takes it. */
+  flush(): void;
+  /** Makes a poller that can wait for this kind of device; absent on links that live in memory. */
+  createPoller?(): Poller;
+  /** Releases every packet and operating-system resource. */
+  close(): void;
+}

@@ -1,0 +1,143 @@
+/**
+ * A network interface of the stack: a device, its addresses and its switches.
+ *
+ * @module
+ */
+
+import type { Family, IpAddress, IpPrefix, MacAddress } from "../address.ts";
+import type { Packet } from "../packet.ts";
+import type { Protocol, Verdict } from "../protocol.ts";
+import type { Device } from "./device.ts";
+
+/** EtherType values (IEEE 802). */
+export const EtherType = {
+  ipv4: 0x0800,
+  arp: 0x0806,
+  ipv6: 0x86dd,
+} as const;
+
+/** What a link protocol must know to send: the interface and, on media with addresses, who is to receive. */
+export interface LinkSession {
+  /** The interface to send from. */
+  readonly nic: Nic;
+  /** What the frame carries; see {@linkcode EtherType}. */
+  readonly etherType: number;
+  /** The receiver's hardware address; null on media without addresses. */
+  readonly destination: MacAddress | null;
+}
+
+/** A link protocol: Ethernet, or nothing at all on a medium that carries bare IP packets. */
+export type LinkProtocol = Protocol<LinkSession>;
+
+/** The counters of an interface. */
+export interface NicCounters {
+  /** Frames received. */
+  receivedFrames: number;
+  /** Bytes received, link headers included. */
+  receivedBytes: number;
+  /** Frames handed to the device. */
+  sentFrames: number;
+  /** Bytes handed to the device, link headers included. */
+  sentBytes: number;
+  /** Frames that the device did not take. */
+  sendDropped: number;
+}
+
+/** Options of an interface. */
+export interface NicOptions {
+  /** Accept frames and packets for any destination. */
+  promiscuous?: boolean;
+  /** Allow packets from sources that are not ours. */
+  spoofing?: boolean;
+}
+
+/** A network interface. */
+export class Nic {
+  /** Its place in the stack's list, which is what {@linkcode Packet.nic} holds. */
+  readonly index: number;
+  /** Name for people. */
+  readonly name: string;
+  /** What carries its frames. */
+  readonly device: Device;
+  /** The protocol that frames them. */
+  readonly link: LinkProtocol;
+  /** Its hardware address, or null where the medium has none. */
+  readonly mac: MacAddress | null;
+  /** Accept frames and packets for any destination. */
+  promiscuous: boolean;
+  /** Allow packets from sources that are not ours. */
+  spoofing: boolean;
+  /** Frames and bytes both ways. */
+  readonly counters: NicCounters = {
+    receivedFrames: 0,
+    receivedBytes: 0,
+    sentFrames: 0,
+    sentBytes: 0,
+    sendDropped: 0,
+  };
+  #addresses: readonly IpPrefix[] = [];
+  #groups: readonly IpAddress[] = [];
+
+  /** Made by the stack when a device is attached. */
+  constructor(index: number, name: string, device: Device, link: LinkProtocol, options: NicOptions = {}) {
+    this.index = index;
+    this.name = name;
+    this.device = device;
+    this.link = link;
+    this.mac = device.address;
+    this.promiscuous = options.promiscuous ?? false;
+    this.spoofing = options.spoofing ?? false;
+  }
+
+  /** The most bytes of network-layer packet that a frame carries. */
+  get mtu(): number {
+    return this.device.mtu;
+  }
+
+  /** Its addresses with their prefix lengths, in the order in which they were added. */
+  get addresses(): readonly IpPrefix[] {
+    return this.#addresses;
+  }
+
+  /** The multicast groups that it has joined. */
+  get groups(): readonly IpAddress[] {
+    return this.#groups;
+  }
+
+  /** Adds an address, or changes its prefix length. Routes are the caller's business. */
+  addAddress(prefix: IpPrefix): void {
+    this.#addresses = [...this.#addresses.filter(({ address }) => !address.equals(prefix.address)), prefix];
+  }
+
+  /** Removes an address and returns its prefix, or null if it had no such address. */
+  removeAddress(address: IpAddress): IpPrefix | null {
+    const found = this.#addresses.find((prefix) => prefix.address.equals(address)) ?? null;
+    this.#addresses = this.#addresses.filter((prefix) => prefix !== found);
+    return found;
+  }
+
+  /** Joins a multicast group. */
+  joinGroup(group: IpAddress): void {
+    if (!this.#groups.some((joined) => joined.equals(group))) this.#groups = [...this.#groups, group];
+  }
+
+  /** Leaves a multicast group. */
+  leaveGroup(group: IpAddress): void {
+    this.#groups = this.#groups.filter((joined) => !joined.equals(group));
+  }
+
+  /** The own address that stands at `at`, or null. */
+  ownAddressAt(family: Family, view: DataView, at: number): IpAddress | null {
+    for (const { address } of this.#addresses) {
+      if (address.family === family && address.matches(view, at)) return address;
+    }
+    return null;
+  }
+
+  /** Hands a finished frame to the device and counts it. Consumes the packet. */
+  transmit(packet: Packet): Verdict {
+    this.counters.sentFrames++;
+    this.counters.sentBytes += packet.length;
+    return this.device.transmit(packet);
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The user/TCP interface (RFC 9293 section 3.9.1): what a socket layer asks of TCP and is told by it. All calls are
+ * synchronous and never wait; the observer is told when a call that could not be served may be tried again.
+ *
+ * @module
+ */
+
+import type { Nic } from "../../link/nic.ts";
+import type { IpAddress } from "../../address.ts";
+import type { ErrorName } from "../../errors.ts";
+import type { Endpoint } from "../endpoint.ts";
+import type { State } from "./state.ts";
+
+/** Why a connection ended other than by a regular close. */
+export interface Failure {
+  /** The error class for the user. */
+  readonly name: ErrorName;
+  /** What happened, as one sentence without the connection's addresses. */
+  readonly message: string;
+}
+
+/** What a connection tells its user. Calls come in the middle of packet handling: note it and return. */
+export interface ConnectionObserver {
+  /** The connection has become established. */
+  established(): void;
+  /** In-order data or the end of the stream can be received. */
+  readable(): void;
+  /** There is room to send again, or all that was sent has been acknowledged. */
+  writable(): void;
+  /** The connection is over; `failure` is null when both sides closed regularly. Called exactly once. */
+  closed(failure: Failure | null): void;
+}
+
+/** Settings of a connection; each may be changed at any time. */
+export interface ConnectionSettings {
+  /** Send small segments at once (RFC 9293 section 3.7.4, Nagle's algorithm off). Default false. */
+  noDelay: boolean;
+  /** Probe an idle peer (RFC 9293 section 3.8.4). Default false. */
+  keepAlive: boolean;
+  /** Idle milliseconds before the first keep-alive probe. Default 7,200,000. */
+  keepAliveIdle: number;
+  /** Milliseconds between keep-alive probes. Default 75,000. */
+  keepAliveInterval: number;
+  /** Unanswered keep-alive probes until the connection is given up. Default 9. */
+  keepAliveCount: number;
+  /**
+   * Milliseconds that sent data may stay unacknowledged before the connection is given up (RFC 5482); 0 for the
+   * default, which is a number of retransmissions.
+   */
+  userTimeout: number;
+  /** Most bytes that wait in the send buffer. */
+  sendBufferBytes: number;
+  /** Most bytes that wait in the receive buffer: what the receive window can grow to. */
+  receiveBufferBytes: number;
+}
+
+/** What is known of a connection, for people and programs that watch it. Sequence numbers are absolute. */
+export interface TcpInfo {
+  /** The state's name as in RFC 9293, for example `ESTABLISHED`. */
+  state: string;
+  /** Smoothed round-trip time in milliseconds; 0 before the first sample. */
+  rtt: number;
+  /** Round-trip time variation in milliseconds. */
+  rttVariance: number;
+  /** Smallest round-trip time seen in milliseconds; Infinity before the first sample. */
+  rttMin: number;
+  /** Retransmission time-out in milliseconds, without back-off. */
+  rto: number;
+  /** How often the retransmission time-out has been doubled in a row. */
+  backoff: number;
+  /** Congestion window in bytes. */
+  congestionWindow: number;
+  /** Slow-start threshold in bytes; Infinity while unknown. */
+  slowStartThreshold: number;
+  /** Name of the congestion control algorithm. */
+  congestionControl: string;
+  /** `open`, `disorder`, `recovery` or `loss`. */
+  congestionState: string;
+  /** Bytes that are believed to be in the network. */
+  bytesInFlight: number;
+  /** Payload bytes of a full segment that we send. */
+  sendMss: number;
+  /** The peer's window in bytes, unscaled. */
+  sendWindow: number;
+  /** Shift count of the windows that the peer announces. */
+  sendWindowScale: number;
+  /** Oldest unacknowledged sequence number, SND.UNA. */
+  sndUna: number;
+  /** Next sequence number to send, SND.NXT. */
+  sndNxt: number;
+  /** Bytes that wait in the send buffer, sent or not. */
+  sendQueued: number;
+  /** Next sequence number expected, RCV.NXT. */
+  rcvNxt: number;
+  /** Right edge that was announced: RCV.NXT plus RCV.WND. */
+  rightEdge: number;
+  /** The window that is announced, in bytes. */
+  receiveWindow: number;
+  /** Shift count of the windows that we announce. */
+  receiveWindowScale: number;
+  /** Bytes that wait in the receive buffer in order. */
+  receiveQueued: number;
+  /** Bytes that wait in the receive buffer behind a hole. */
+  receiveOutOfOrder: number;
+  /** Payload bytes sent for the first time. */
+  bytesSent: number;
+  /** Payload bytes sent again. */
+  bytesRetransmitted: number;
+  /** Payload bytes acknowledged by the peer. */
+  bytesAcknowledged: number;
+  /** Payload bytes received in order. */
+  bytesReceived: number;
+  /** Segments sent, with or without payload. */
+  segmentsSent: number;
+  /** Segments received, with or without payload. */
+  segmentsReceived: number;
+  /** Segments sent again. */
+  segmentsRetransmitted: number;
+  /** Whether timestamps are in use (RFC 7323). */
+  timestamps: boolean;
+  /** Whether selective acknowledgements are in use (RFC 2018). */
+  selectiveAcknowledgements: boolean;
+}
+
+/** One connection, as its user sees it. */
+export interface UserConnection {
+  /** Our end. */
+  readonly local: Endpoint;
+  /** The peer's end. */
+  readonly remote: Endpoint;
+  /** Where it stands. */
+  readonly state: State;
+  /** Its settings; assign a field to change one. */
+  readonly settings: ConnectionSettings;
+  /** Who is told; null until someone takes the connection. */
+  observer: ConnectionObserver | null;
+  /** Bytes that can be received now. */
+  readonly receivable: number;
+  /** Whether the peer has closed its side and everything before that has been received: nothing more will come. */
+  readonly ended: boolean;
+  /** Why the connection is over, or null while it is not, or when it ended regularly. */
+  readonly failure: Failure | null;
+  /** Copies received bytes into `target` and returns how many; 0 when none wait. Opens the window as it must. */
+  receive(target: Uint8Array): number;
+  /** Takes bytes for sending and returns how many; 0 when the buffer is full or the sending side is closed. */
+  send(source: Uint8Array): number;
+  /** Bytes taken for sending that the peer has not yet acknowledged. */
+  readonly unacknowledged: number;
+  /** Sends FIN behind what was taken for sending: half close. Does nothing the second time. */
+  shutdown(): void;
+  /**
+   * Gives the connection up in good order: as `shutdown`, and what the peer still sends is not wanted. If received
+   * bytes are unread, or arrive afterwards, the peer is told by RST (RFC 9293 section 3.6.1, RFC 2525 section 2.17).
+   */
+  close(): void;
+  /** Ends the connection at once and tells the peer by RST. */
+  abort(): void;
+  /** What is known of it. */
+  info(): TcpInfo;
+}
+
+/** A listening port, as its user sees it. */
+export interface UserListener {
+  /** Where it listens: the unspecified address for all. */
+  readonly local: Endpoint;
+  /** Called when a connection can be accepted. */
+  onAcceptable: (() => void) | null;
+  /** The next established connection, or null. */
+  accept(): UserConnection | null;
+  /** Stops listening; connections that nobody accepted are reset. */
+  close(): void;
+}
+
+/** What to connect to. */
+export interface ConnectRequest {
+  /** The peer. */
+  remote: Endpoint;
+  /** Our address; null to let the network choose. */
+  localAddress?: IpAddress | null;
+  /** Our port; 0 for an ephemeral one. */
+  localPort?: number;
+  /** The interface to use; null for the one that the routes say. */
+  nic?: Nic | null;
+  /** Settings that differ from the defaults. */
+  settings?: Partial<ConnectionSettings>;
+}
+
+/** Where to listen. */
+export interface ListenRequest {
+  /** The address and port; the unspecified address for all addresses of its family, port 0 for an ephemeral one. */
+  local: Endpoint;
+  /** Most connections that wait to be accepted. Default 512. */
+  backlog?: number;
+  /** Settings of accepted connections that differ from the defaults. */
+  settings?: Partial<ConnectionSettings>;
+}
+
+/** TCP, as the socket layer sees it. */
+export interface TcpUserCalls {
+  /**
+   * Starts to connect. The observer of the connection is told how it went.
+   *
+   * @throws {Error} `AddrInUse`, `AddrNotAvailable` or `NetworkUnreachable` (see `errors.ts`) when it cannot be tried.
+   */
+  connect(request: ConnectRequest): UserConnection;
+  /**
+   * Starts to listen.
+   *
+   * @throws {Error} `AddrInUse` or `AddrNotAvailable` (see `errors.ts`).
+   */
+  listen(request: ListenRequest): UserListener;
+}
