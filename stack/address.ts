@@ -305,8 +305,13 @@ function parseGroups(text: string, last: boolean): number[] | null {
   return groups;
 }
 
-/** RFC 5952 section 4: lower case, no leading zeros, the first longest run of two or more zero groups as "::". */
+/**
+ * RFC 5952 section 4: lower case, no leading zeros, the first longest run of two or more zero groups as "::".
+ * Section 5: an IPv4-mapped address ends in dotted decimal.
+ */
 function formatIpv6(bytes: Uint8Array): string {
+  const isMapped = bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+  if (isMapped) return `::ffff:${bytes.subarray(12).join(".")}`;
   const groups = Array.from({ length: 8 }, (_, group) => (bytes[2 * group]! << 8) | bytes[2 * group + 1]!);
   let runAt = -1;
   let runLength = 1;

@@ -35,10 +35,10 @@ export class VirtualClock implements Clock {
   /**
    * Moves on to `moment`.
    *
-   * @throws {RangeError} If `moment` lies in the past.
+   * @throws {RangeError} If `moment` lies in the past, or is not a number.
    */
   set(moment: number): void {
-    if (moment < this.#now) throw new RangeError(`Cannot set the clock back from ${this.#now} ms to ${moment} ms`);
+    if (!(moment >= this.#now)) throw new RangeError(`Cannot set the clock back from ${this.#now} ms to ${moment} ms`);
     this.#now = moment;
   }
 }

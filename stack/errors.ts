@@ -6,7 +6,7 @@
  * @module
  */
 
-/** The names of the errors that the socket API throws: those of `Deno.errors`, and `DOMException`'s `TimeoutError`. */
+/** The names of the errors that the socket API throws: those of `Deno.errors`, which lacks only `HostUnreachable`. */
 export type ErrorName =
   | "AddrInUse"
   | "AddrNotAvailable"

@@ -88,7 +88,11 @@ export class Packet {
     return this.bytes.length - this.tail;
   }
 
-  /** Prepends `length` bytes and returns the offset of the new header. The caller fills all of it. */
+  /**
+   * Prepends `length` bytes and returns the offset of the new header. The caller fills all of it.
+   *
+   * @throws {RangeError} If there is less headroom than that.
+   */
   push(length: number): number {
     const at = this.head - length;
     if (at < 0) {
@@ -116,12 +120,21 @@ export class Packet {
     return this.#views[at] ??= this.bytes.subarray(at);
   }
 
-  /** Adds an owner: the packet stays alive until each of them has released it. */
+  /**
+   * Adds an owner: the packet stays alive until each of them has released it.
+   *
+   * @throws {Error} If the packet was released: its slot may belong to another packet by now.
+   */
   retain(): void {
+    if (this.#owners <= 0) throw new Error("Cannot retain the packet: it has no owner left");
     this.#owners++;
   }
 
-  /** Gives up one ownership; the last one returns the slot to its pool. */
+  /**
+   * Gives up one ownership; the last one returns the slot to its pool.
+   *
+   * @throws {Error} If every owner has released it before.
+   */
   release(): void {
     if (this.#owners <= 0) throw new Error("Cannot release the packet: it has no owner left");
     if (--this.#owners === 0) this.#pool.take(this, this.#sizeClass);
@@ -155,6 +168,17 @@ export class Packet {
   reset(head: number): void {
     this.head = head;
     this.tail = head;
+    this.arrivedAt = 0;
+    this.next = null;
+    this.#owners = 1;
+    this.forgetHeaders();
+  }
+
+  /**
+   * Forgets everything about the packet but its bytes, as if a device had just received them: for links that hand a
+   * sent packet over to its receiver.
+   */
+  forgetHeaders(): void {
     this.linkAt = -1;
     this.networkAt = -1;
     this.transportAt = -1;
@@ -166,9 +190,9 @@ export class Packet {
     this.looped = false;
     this.nic = -1;
     this.checksum = ChecksumState.none;
+    this.checksumStart = 0;
+    this.checksumOffset = 0;
     this.segmentBytes = 0;
-    this.next = null;
-    this.#owners = 1;
   }
 }
 
@@ -201,7 +225,7 @@ export class PacketPool {
   readonly #large: SizeClass = { slotBytes: PacketPool.largeBytes, slotsPerSlab: 4, free: [], allocated: 0 };
   readonly #limitBytes: number;
   #heldBytes = 0;
-  /** Requests refused because the limit was reached. */
+  /** Requests refused because the limit was reached or no slot is that large. */
   exhausted: number = 0;
 
   /** Makes an empty pool; slabs are allocated as packets are asked for. */
@@ -261,6 +285,11 @@ export class PacketQueue {
   length: number = 0;
   /** Their live bytes. */
   bytes: number = 0;
+
+  /** The oldest packet, which stays in the queue, or null. */
+  get first(): Packet | null {
+    return this.#first;
+  }
 
   /** Appends a packet and owns it. */
   enqueue(packet: Packet): void {

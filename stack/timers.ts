@@ -37,8 +37,16 @@ export class Timer {
     this.startAt(this.#timers.clock.now() + delay);
   }
 
-  /** Starts or restarts it, to expire at `deadline`. */
+  /**
+   * Starts or restarts it, to expire at `deadline`; at Infinity it never does, so that it is stopped instead.
+   *
+   * @throws {RangeError} If `deadline` is not a number.
+   */
   startAt(deadline: number): void {
+    if (!(deadline < Infinity)) {
+      if (deadline !== Infinity) throw new RangeError(`Cannot start a timer for ${deadline} ms: it is not a moment`);
+      return this.stop();
+    }
     if (this.deadline === Infinity) this.#timers.started();
     this.deadline = deadline;
     // Restarted for later (what a retransmission timer does with every ACK): its place in the heap is put right when

@@ -6,7 +6,7 @@
 
 import type { Family, IpAddress, IpPrefix, MacAddress } from "../address.ts";
 import type { Packet } from "../packet.ts";
-import type { Protocol, Verdict } from "../protocol.ts";
+import { type Protocol, Verdict } from "../protocol.ts";
 import type { Device } from "./device.ts";
 
 /** EtherType values (IEEE 802). */
@@ -22,8 +22,13 @@ export interface LinkSession {
   readonly nic: Nic;
   /** What the frame carries; see {@linkcode EtherType}. */
   readonly etherType: number;
-  /** The receiver's hardware address; null on media without addresses. */
+  /** The receiver's hardware address; null on media without addresses, and while it is unknown. */
   readonly destination: MacAddress | null;
+  /**
+   * To be called when a transport has learnt from the peer that packets sent this way arrive (RFC 4861 section 7.3.1):
+   * the neighbour then need not be probed. Absent where no neighbour is kept.
+   */
+  confirm?(): void;
 }
 
 /** A link protocol: Ethernet, or nothing at all on a medium that carries bare IP packets. */
@@ -76,6 +81,8 @@ export class Nic {
     sendDropped: 0,
   };
   #addresses: readonly IpPrefix[] = [];
+  /** The subnet broadcast addresses that follow from `#addresses`, as 32-bit words. */
+  #broadcasts: readonly number[] = [];
   #groups: readonly IpAddress[] = [];
 
   /** Made by the stack when a device is attached. */
@@ -106,13 +113,13 @@ export class Nic {
 
   /** Adds an address, or changes its prefix length. Routes are the caller's business. */
   addAddress(prefix: IpPrefix): void {
-    this.#addresses = [...this.#addresses.filter(({ address }) => !address.equals(prefix.address)), prefix];
+    this.#setAddresses([...this.#addresses.filter(({ address }) => !address.equals(prefix.address)), prefix]);
   }
 
   /** Removes an address and returns its prefix, or null if it had no such address. */
   removeAddress(address: IpAddress): IpPrefix | null {
     const found = this.#addresses.find((prefix) => prefix.address.equals(address)) ?? null;
-    this.#addresses = this.#addresses.filter((prefix) => prefix !== found);
+    this.#setAddresses(this.#addresses.filter((prefix) => prefix !== found));
     return found;
   }
 
@@ -134,10 +141,50 @@ export class Nic {
     return null;
   }
 
+  /** Whether the IPv4 address at `at` is the broadcast address of one of its subnets. */
+  isSubnetBroadcastAt(view: DataView, at: number): boolean {
+    return this.isSubnetBroadcast(view.getUint32(at));
+  }
+
+  /** Whether an IPv4 address, as a 32-bit number, is the broadcast address of one of its subnets. */
+  isSubnetBroadcast(address: number): boolean {
+    return this.#broadcasts.includes(address);
+  }
+
+  /** Whether it has joined the group that stands at `at`. */
+  hasGroupAt(family: Family, view: DataView, at: number): boolean {
+    for (const group of this.#groups) {
+      if (group.family === family && group.matches(view, at)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Takes the next frame from the device, or null when none waits. It is counted and marked with the interface and the
+   * time, ready for the link protocol's `pop`.
+   */
+  receive(now: number): Packet | null {
+    const packet = this.device.receive();
+    if (packet === null) return null;
+    this.counters.receivedFrames++;
+    this.counters.receivedBytes += packet.length;
+    packet.nic = this.index;
+    packet.looped = this.device.loopback;
+    packet.arrivedAt = now;
+    return packet;
+  }
+
   /** Hands a finished frame to the device and counts it. Consumes the packet. */
   transmit(packet: Packet): Verdict {
     this.counters.sentFrames++;
     this.counters.sentBytes += packet.length;
-    return this.device.transmit(packet);
+    const verdict = this.device.transmit(packet);
+    if (verdict === Verdict.dropped) this.counters.sendDropped++;
+    return verdict;
+  }
+
+  #setAddresses(addresses: readonly IpPrefix[]): void {
+    this.#addresses = addresses;
+    this.#broadcasts = addresses.flatMap(({ broadcast }) => broadcast?.words ?? []);
   }
 }

@@ -31,7 +31,7 @@ export interface ConnectionObserver {
   closed(failure: Failure | null): void;
 }
 
-/** Settings of a connection; each may be changed at any time. */
+/** Settings of a connection; each may be changed at any time with {@linkcode UserConnection.configure}. */
 export interface ConnectionSettings {
   /** Send small segments at once (RFC 9293 section 3.7.4, Nagle's algorithm off). Default false. */
   noDelay: boolean;
@@ -130,8 +130,10 @@ export interface UserConnection {
   readonly remote: Endpoint;
   /** Where it stands. */
   readonly state: State;
-  /** Its settings; assign a field to change one. */
-  readonly settings: ConnectionSettings;
+  /** Its settings. */
+  readonly settings: Readonly<ConnectionSettings>;
+  /** Changes some of its settings, from now on. */
+  configure(changes: Partial<ConnectionSettings>): void;
   /** Who is told; null until someone takes the connection. */
   observer: ConnectionObserver | null;
   /** Bytes that can be received now. */

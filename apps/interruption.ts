@@ -1,0 +1,52 @@
+/**
+ * Ending a program by SIGINT or SIGTERM: the first asks it to close in good order, the second ends it at once.
+ *
+ * @module
+ */
+
+import type { Logger } from "../mod.ts";
+
+const signals = { SIGINT: 2, SIGTERM: 15 } as const;
+
+/** Listens for SIGINT and SIGTERM until it is disposed. */
+export class Interruption implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #handlers: (readonly [Deno.Signal, () => void])[] = [];
+
+  /** Starts to listen. `endAtOnce` is called before the second signal ends the program: it undoes what cannot stay. */
+  constructor(logger: Logger, endAtOnce: () => void) {
+    for (const [name, number] of Object.entries(signals) as [keyof typeof signals, number][]) {
+      const handler = () => {
+        if (!this.#controller.signal.aborted) {
+          logger.debug(`${name}: closing`);
+          this.#controller.abort(new DOMException(`Interrupted by ${name}`, "AbortError"));
+          return;
+        }
+        try {
+          endAtOnce();
+        } finally {
+          // What a shell reports for a program that a signal ended.
+          Deno.exit(128 + number);
+        }
+      };
+      Deno.addSignalListener(name, handler);
+      this.#handlers.push([name, handler]);
+    }
+  }
+
+  /** Aborted by the first signal. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Resolves when the first signal has come. */
+  async wait(): Promise<void> {
+    if (this.signal.aborted) return;
+    await new Promise<void>((resolve) => this.signal.addEventListener("abort", () => resolve(), { once: true }));
+  }
+
+  /** Stops listening: a signal then ends the program as usual. */
+  [Symbol.dispose](): void {
+    for (const [name, handler] of this.#handlers) Deno.removeSignalListener(name, handler);
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * Names of network interfaces.
+ *
+ * @module
+ */
+
+/** Bytes that the kernel keeps for an interface name, the zero byte included (`IFNAMSIZ`). */
+export const interfaceNameBytes = 16;
+
+/**
+ * The name as the 16 zero-padded bytes that the kernel's structures hold.
+ *
+ * @throws {TypeError} If the kernel would not take the name.
+ */
+export function encodeInterfaceName(name: string): Uint8Array<ArrayBuffer> {
+  const bytes = new TextEncoder().encode(name);
+  if (bytes.length >= interfaceNameBytes) {
+    throw new TypeError(
+      `Cannot use "${name}" as an interface name: it has ${bytes.length} bytes, choose one of at most 15`,
+    );
+  }
+  if (name === "" || name === "." || name === ".." || /[/:\s\0]/.test(name)) {
+    throw new TypeError(
+      `Cannot use "${name}" as an interface name: choose 1 to 15 bytes without slash, colon and white space`,
+    );
+  }
+  const padded = new Uint8Array(interfaceNameBytes);
+  padded.set(bytes);
+  return padded;
+}
+
+/** The name in a zero-padded field of 16 bytes that starts at `at`. */
+export function decodeInterfaceName(bytes: Uint8Array, at = 0): string {
+  const field = bytes.subarray(at, at + interfaceNameBytes);
+  const end = field.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? field : field.subarray(0, end));
+}

@@ -1,0 +1,116 @@
+/**
+ * Sleeping in the operating system until a device is ready.
+ *
+ * @module
+ */
+
+import type { Device, Poller } from "../stack/link/device.ts";
+import { Errno, systemError } from "./errno.ts";
+import { Libc } from "./libc.ts";
+
+const POLLIN = 0x001;
+const POLLOUT = 0x004;
+const EFD_CLOEXEC = 0o2000000;
+const EFD_NONBLOCK = 0o4000;
+
+/** The longest sleep, in milliseconds: what a timespec's seconds hold without their upper half. */
+const longestSleep = 1e9;
+
+/** Waits in a non-blocking ppoll() for the devices' descriptors and for an eventfd that interrupts it. */
+export class SystemPoller implements Poller {
+  readonly #libc: Libc = Libc.open();
+  readonly #event: number;
+  readonly #one = new BigUint64Array([1n]);
+  readonly #count = new BigUint64Array(1);
+  // Both are in another thread's hands while JavaScript goes on. They stand on ArrayBuffers of their own, because V8 may
+  // keep a small typed array's elements inside its heap and move them.
+  /** struct timespec: seconds and nanoseconds, each as the lower and upper half of 64 bits (little-endian). */
+  readonly #timeout: Uint32Array<ArrayBuffer> = new Uint32Array(new ArrayBuffer(16));
+  /** struct pollfd[]: a descriptor, then the events asked for in the lower and those found in the upper 16 bits. */
+  #polled: Int32Array<ArrayBuffer> = pollTable(4);
+  #interrupted = false;
+
+  /**
+   * Makes the eventfd.
+   *
+   * @throws {Deno.errors.NotCapable} If the program was started without `--allow-ffi`.
+   */
+  constructor() {
+    this.#event = this.#libc.calls.eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (this.#event < 0) {
+      const { errno } = this.#libc;
+      this.#libc.close();
+      throw systemError("eventfd()", errno, { action: "make a poller" });
+    }
+  }
+
+  /** See {@linkcode Poller.wait}. Devices that are closed or in memory are passed over. */
+  async wait(devices: readonly Device[], timeout: number): Promise<void> {
+    const count = this.#fill(devices);
+    const { calls } = this.#libc;
+    const found = await calls.ppollAsync(this.#polled, count, this.#timespec(timeout), null);
+    if (found < 0) this.#diagnose(count);
+    if (this.#interrupted) {
+      this.#interrupted = false;
+      calls.read(this.#event, this.#count, 8);
+    }
+  }
+
+  /** See {@linkcode Poller.yield}: one turn of Deno's event loop. */
+  yield(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** See {@linkcode Poller.interrupt}. */
+  interrupt(): void {
+    if (this.#interrupted) return;
+    this.#interrupted = true;
+    this.#libc.calls.write(this.#event, this.#one, 8);
+  }
+
+  /** See {@linkcode Poller.close}. */
+  close(): void {
+    this.#libc.calls.close(this.#event);
+    this.#libc.close();
+  }
+
+  #fill(devices: readonly Device[]): number {
+    if (this.#polled.length < 2 * (devices.length + 1)) this.#polled = pollTable(2 * (devices.length + 1));
+    const polled = this.#polled;
+    polled[0] = this.#event;
+    polled[1] = POLLIN;
+    let count = 1;
+    for (const device of devices) {
+      const descriptor = device.descriptor;
+      if (descriptor === undefined) continue;
+      polled[2 * count] = descriptor;
+      polled[2 * count + 1] = device.wantsWrite ? POLLIN | POLLOUT : POLLIN;
+      count++;
+    }
+    return count;
+  }
+
+  /** Nanosecond precision: a timer due in 0.3 ms must not wait for a whole one. */
+  #timespec(timeout: number): Uint32Array<ArrayBuffer> | null {
+    if (timeout === Infinity) return null;
+    const capped = Math.min(Math.max(timeout, 0), longestSleep);
+    const seconds = Math.floor(capped / 1000);
+    this.#timeout[0] = seconds;
+    this.#timeout[2] = Math.min(Math.ceil((capped - seconds * 1000) * 1e6), 999_999_999);
+    return this.#timeout;
+  }
+
+  /** The thread that failed took its errno with it: the same question, asked here, fails in the same way. */
+  #diagnose(count: number): void {
+    const { calls } = this.#libc;
+    if (calls.ppoll(this.#polled, count, this.#timespec(0), null) >= 0) return;
+    const { errno } = this.#libc;
+    if (errno !== Errno.EINTR && errno !== Errno.EAGAIN) {
+      throw systemError("ppoll()", errno, { action: `wait for ${count} descriptors` });
+    }
+  }
+}
+
+function pollTable(entries: number): Int32Array<ArrayBuffer> {
+  return new Int32Array(new ArrayBuffer(8 * entries));
+}

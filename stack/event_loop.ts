@@ -1,0 +1,206 @@
+/**
+ * The event loop: works while there is work, spins for a moment, then sleeps until a device or a timer wakes it.
+ *
+ * @module
+ */
+
+import type { Clock } from "./clock.ts";
+import type { Device, Poller } from "./link/device.ts";
+
+/** What an {@linkcode EventLoop} drives. */
+export interface Work {
+  /**
+   * Does what there is to do, up to a limit of its own choice, and returns how much that was: frames received and
+   * timers expired. 0 means that nothing was found.
+   */
+  step(): number;
+  /** When the next timer expires, in milliseconds of the clock, or Infinity. */
+  nextDeadline(): number;
+}
+
+/** Options of {@linkcode EventLoop}. */
+export interface EventLoopOptions {
+  /** What deadlines are compared with. */
+  clock: Clock;
+  /** How to sleep. The loop owns it, and closes it when it ends. */
+  poller: Poller;
+  /** The devices that a sleeping loop is woken by; may change between two waits. */
+  devices: () => readonly Device[];
+  /**
+   * How long to go on looking for work after the last, in microseconds, before sleeping. Costs processor time and
+   * saves the tens of microseconds that waking up takes, for instance while the peer prepares its answer. 0 turns it
+   * off. Default 50.
+   */
+  busyPoll?: number;
+}
+
+/** The longest that the program's own timers and I/O wait for a turn while the stack has work, in milliseconds. */
+const yieldInterval = 1;
+
+/**
+ * Drives one stack, from {@linkcode EventLoop.start} to {@linkcode EventLoop.stop}.
+ *
+ * Promise reactions run after each step, so a program sees its data before more is received; its timers and I/O have
+ * a turn at least every millisecond.
+ *
+ * @example
+ * ```ts
+ * import { SystemClock } from "./clock.ts";
+ * import { EventLoop } from "./event_loop.ts";
+ * import { PortablePoller } from "./portable_poller.ts";
+ *
+ * let steps = 0;
+ * const work = { step: () => steps++ < 3 ? 1 : 0, nextDeadline: () => Infinity };
+ * const loop = new EventLoop(work, { clock: new SystemClock(), poller: new PortablePoller(), devices: () => [] });
+ * loop.start();
+ * await loop.stop();
+ * ```
+ */
+export class EventLoop {
+  readonly #work: Work;
+  readonly #clock: Clock;
+  readonly #devices: () => readonly Device[];
+  readonly #busyPoll: number;
+  #poller: Poller;
+  /** Pollers that were replaced while they might have been waiting. */
+  readonly #replaced: Poller[] = [];
+  #finished: Promise<void> | null = null;
+  #stopping = false;
+  /** Whether a poller's promise is being waited for, of whichever kind. */
+  #pausing = false;
+  /** Whether it takes an interruption to get it back. */
+  #asleep = false;
+  #woken = false;
+  /** Until when to go on looking for work. */
+  #spinUntil = -Infinity;
+  /** When the program's own timers and I/O last had a turn. */
+  #yieldedAt = -Infinity;
+
+  /** A loop that does not run yet. */
+  constructor(work: Work, options: EventLoopOptions) {
+    this.#work = work;
+    this.#clock = options.clock;
+    this.#poller = options.poller;
+    this.#devices = options.devices;
+    this.#busyPoll = (options.busyPoll ?? 50) / 1000;
+  }
+
+  /** Whether it was started and has not ended. */
+  get running(): boolean {
+    return this.#finished !== null && !this.#stopping;
+  }
+
+  /**
+   * Starts it; a second call does nothing. The first step comes after this call.
+   *
+   * What {@linkcode Work.step} throws ends the loop. It comes out of {@linkcode EventLoop.stop}, and as an unhandled
+   * rejection, which ends the program, where nobody waits for that.
+   */
+  start(): void {
+    if (this.#stopping) throw new Error("Cannot start the event loop: it was stopped; make a new one");
+    this.#finished ??= this.#run();
+  }
+
+  /** Makes the loop look for work soon: to be called when frames or deadlines come up outside of a step. */
+  wake(): void {
+    if (this.#woken) return;
+    this.#woken = true;
+    if (this.#asleep) this.#poller.interrupt();
+  }
+
+  /** Sleeps with another poller from now on, and closes the present one as soon as it does not wait any more. */
+  usePoller(poller: Poller): void {
+    if (this.#stopping) throw new Error("Cannot change the event loop's poller: it was stopped");
+    const previous = this.#poller;
+    this.#poller = poller;
+    if (!this.#pausing) return previous.close();
+    this.#replaced.push(previous);
+    if (this.#asleep) previous.interrupt();
+  }
+
+  /**
+   * Ends it, and resolves when no wait is under way any more and the poller is closed.
+   *
+   * @throws What {@linkcode Work.step} threw.
+   */
+  async stop(): Promise<void> {
+    const first = !this.#stopping;
+    this.#stopping = true;
+    if (this.#finished === null) {
+      if (first) this.#poller.close();
+      return;
+    }
+    if (this.#asleep) this.#poller.interrupt();
+    await this.#finished;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      // The program gets its new stack into its hands before the first frame comes in.
+      await undefined;
+      this.#yieldedAt = this.#clock.now();
+      let onlyTimer = false;
+      while (!this.#stopping) onlyTimer = await this.#turn(onlyTimer);
+    } finally {
+      this.#stopping = true;
+      this.#closeReplaced();
+      this.#poller.close();
+    }
+  }
+
+  /**
+   * One step, and the pause that its outcome asks for. `onlyTimer` says that no more than a timer was the reason for
+   * it: then there is nothing to spin for. Returns the same for the next turn.
+   */
+  async #turn(onlyTimer: boolean): Promise<boolean> {
+    this.#woken = false;
+    const handled = this.#work.step();
+    const unfinished = handled > 0 || this.#woken;
+    this.#woken = false;
+    // Promise reactions have their turn; what they ask of the stack, they say through wake().
+    await undefined;
+    if (this.#stopping) return false;
+
+    const now = this.#clock.now();
+    if (this.#woken || (handled > 0 && !onlyTimer)) this.#spinUntil = now + this.#busyPoll;
+    if (now - this.#yieldedAt >= yieldInterval) await this.#yield();
+    if (unfinished || this.#woken || now < this.#spinUntil) return false;
+    return await this.#sleep();
+  }
+
+  /** Sleeps until there is something to do, and returns whether that is only a timer. */
+  async #sleep(): Promise<boolean> {
+    // Chains of promise reactions come to their end first: what they ask for is not worth being woken up for.
+    await this.#yield();
+    if (this.#woken || this.#stopping) return false;
+    const deadline = this.#work.nextDeadline();
+    const timeout = deadline - this.#clock.now();
+    if (timeout <= 0) return true;
+    this.#asleep = true;
+    this.#pausing = true;
+    try {
+      await this.#poller.wait(this.#devices(), timeout);
+    } finally {
+      this.#asleep = false;
+      this.#pausing = false;
+    }
+    this.#closeReplaced();
+    const now = this.#clock.now();
+    this.#yieldedAt = now;
+    // A program that woke the loop is likely to wait for an answer.
+    if (this.#woken) this.#spinUntil = now + this.#busyPoll;
+    return !this.#woken && now >= deadline;
+  }
+
+  async #yield(): Promise<void> {
+    this.#pausing = true;
+    await this.#poller.yield();
+    this.#pausing = false;
+    this.#closeReplaced();
+    this.#yieldedAt = this.#clock.now();
+  }
+
+  #closeReplaced(): void {
+    for (const poller of this.#replaced.splice(0)) poller.close();
+  }
+}

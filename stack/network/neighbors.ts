@@ -1,0 +1,497 @@
+/**
+ * The neighbour cache of both families: who has which hardware address, and whether it is still there. The states are
+ * those of Neighbor Unreachability Detection (RFC 4861 section 7.3); RFC 1122 section 2.3.2.1 asks the same of ARP.
+ *
+ * @module
+ */
+
+import { type Family, IpAddress, MacAddress } from "../address.ts";
+import type { Counters } from "../counters.ts";
+import type { LinkSession, Nic } from "../link/nic.ts";
+import type { Packet } from "../packet.ts";
+import { Verdict } from "../protocol.ts";
+import { fraction, type Random } from "../random.ts";
+import type { Timer, Timers } from "../timers.ts";
+import { Neighbor, NeighborState, neighborStateNames } from "./neighbor.ts";
+
+/** What asks for hardware addresses: ARP, or Neighbor Discovery. */
+export interface NeighborResolver {
+  /** The family whose neighbours it can ask for. */
+  readonly family: Family;
+  /** What frames to these neighbours carry. */
+  readonly etherType: number;
+  /** Asks who has `target`: everybody, or only the one that had it last. */
+  solicit(nic: Nic, target: IpAddress, unicastTo: MacAddress | null): void;
+  /** Tells the link that `address` is ours now. */
+  announce(nic: Nic, address: IpAddress): void;
+}
+
+/** What a neighbour's message proves. */
+export const Evidence = {
+  /** It was overheard: only what is already in the cache is updated. */
+  overheard: 0,
+  /** It was sent to us, unasked: whoever sent it is about to talk to us. */
+  addressed: 1,
+  /** It answers our solicitation, so the way there and back works. */
+  solicited: 2,
+} as const;
+
+/** One of the values of {@linkcode Evidence}. */
+export type Evidence = (typeof Evidence)[keyof typeof Evidence];
+
+/** The constants of the neighbour cache, in milliseconds where they are times. */
+export interface NeighborSettings {
+  /** How long a confirmation holds, before it is randomised by half. Default 30,000 (RFC 4861 section 10). */
+  reachableTime: number;
+  /** How long a transport may take to confirm before probing starts. Default 5000. */
+  delayTime: number;
+  /** Between solicitations. Default 1000. */
+  retransmitTime: number;
+  /** Solicitations until the neighbour is given up. Default 3. */
+  solicitations: number;
+  /** How long a neighbour that did not answer is taken for unreachable without being asked again. Default 1000. */
+  failedTime: number;
+  /** The most packets that wait for one neighbour. Default 64: a fragmented packet of the largest size fits. */
+  pendingPackets: number;
+  /** The most memory that packets waiting for all neighbours hold, in bytes of their slots. Default 4 MiB. */
+  pendingBytes: number;
+  /** The most neighbours, not counting permanent ones. Default 1024. */
+  capacity: number;
+}
+
+/** What the neighbour cache counts. */
+export interface NeighborCounters {
+  /** Solicitations sent. */
+  solicited: number;
+  /** Neighbours whose hardware address was found or has changed. */
+  resolved: number;
+  /** Neighbours that did not answer. */
+  failed: number;
+  /** Neighbours thrown out to make room. */
+  replaced: number;
+  /** Packets dropped because too many waited. */
+  pendingDropped: number;
+  /** Packets dropped because the neighbour did not answer. */
+  unreachable: number;
+}
+
+/** What the neighbour cache is wired to. */
+export interface NeighborsOptions {
+  /** The stack's timers and clock. */
+  timers: Timers;
+  /** For the randomised reachable time and the hash of the cache. */
+  random: Random;
+  /** Where to count. */
+  counters: Counters;
+  /** Constants that differ from the defaults. */
+  settings?: Partial<NeighborSettings>;
+}
+
+/** A line of the neighbour table, for people. */
+export interface NeighborEntry {
+  /** The interface's name. */
+  readonly nic: string;
+  /** The IP address. */
+  readonly address: IpAddress;
+  /** The hardware address, or null while it is unknown. */
+  readonly mac: MacAddress | null;
+  /** The state as RFC 4861 writes it, `FAILED` or `PERMANENT`. */
+  readonly state: string;
+  /** Packets that wait for the hardware address. */
+  readonly pending: number;
+}
+
+/** Told of a packet that could not be delivered. It owns the packet, whose window starts at the network header. */
+export type UnreachableHandler = (packet: Packet) => void;
+
+/** The neighbours of a stack. */
+export class Neighbors {
+  /** What it counts. */
+  readonly counters: NeighborCounters;
+  readonly #settings: NeighborSettings;
+  readonly #timers: Timers;
+  readonly #random: Random;
+  readonly #timer: Timer;
+  readonly #hashKey: number;
+  readonly #buckets = new Map<number, Neighbor>();
+  /** All neighbours in the cache. */
+  readonly #all = new Set<Neighbor>();
+  /** Those with a deadline. */
+  readonly #active = new Set<Neighbor>();
+  readonly #resolvers = new Map<Family, NeighborResolver>();
+  readonly #handlers = new Map<Family, UnreachableHandler>();
+  #dynamic = 0;
+  #pendingBytes = 0;
+  #reporting = false;
+
+  /** An empty cache. */
+  constructor(options: NeighborsOptions) {
+    this.#timers = options.timers;
+    this.#random = options.random;
+    this.#hashKey = options.random.uint32() | 1;
+    this.#timer = options.timers.create(() => this.#runDue());
+    this.#settings = {
+      reachableTime: 30_000,
+      delayTime: 5000,
+      retransmitTime: 1000,
+      solicitations: 3,
+      failedTime: 1000,
+      pendingPackets: 64,
+      pendingBytes: 4 * 1024 * 1024,
+      capacity: 1024,
+      ...options.settings,
+    };
+    this.counters = options.counters.register("neighbors", {
+      solicited: 0,
+      resolved: 0,
+      failed: 0,
+      replaced: 0,
+      pendingDropped: 0,
+      unreachable: 0,
+    });
+  }
+
+  /** Registers what asks for the neighbours of a family. */
+  setResolver(resolver: NeighborResolver): void {
+    this.#resolvers.set(resolver.family, resolver);
+  }
+
+  /** Registers who is told of packets of a family that could not be delivered. */
+  setUnreachableHandler(family: Family, handler: UnreachableHandler): void {
+    this.#handlers.set(family, handler);
+  }
+
+  /** Neighbours in the cache. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** The neighbour with this address, made if there is none. Its hardware address is asked for on the first push. */
+  find(nic: Nic, address: IpAddress): Neighbor {
+    return this.#findKnown(nic, address) ?? this.#insert(nic, address);
+  }
+
+  /**
+   * Sends a packet to a neighbour, or lets it wait for the hardware address. Consumes the packet. Sessions that are no
+   * neighbours (broadcast, groups, media without addresses) need no resolution.
+   */
+  push(packet: Packet, session: LinkSession): Verdict {
+    if (!(session instanceof Neighbor)) return session.nic.link.push(packet, session);
+    const neighbor = session.cached ? session : this.find(session.nic, session.address);
+    if (neighbor.state === NeighborState.permanent) return neighbor.nic.link.push(packet, neighbor);
+    const now = this.#timers.clock.now();
+    neighbor.usedAt = now;
+    switch (neighbor.state) {
+      case NeighborState.reachable:
+        if (now < neighbor.validUntil) break;
+        this.#startDelay(neighbor, now);
+        break;
+      case NeighborState.stale:
+        this.#startDelay(neighbor, now);
+        break;
+      case NeighborState.failed:
+        if (now < neighbor.validUntil) return this.#reportUnreachable(packet, neighbor);
+        this.#startResolution(neighbor, now);
+        return this.#queue(packet, neighbor);
+      case NeighborState.incomplete:
+        if (neighbor.deadline === Infinity) this.#startResolution(neighbor, now);
+        return this.#queue(packet, neighbor);
+    }
+    return neighbor.nic.link.push(packet, neighbor);
+  }
+
+  /**
+   * Takes note of what a neighbour's message says: the IP address at `addressAt` has the hardware address at `macAt`,
+   * which the caller has checked to be a station's. Sends what has waited for it.
+   */
+  learn(nic: Nic, family: Family, view: DataView, addressAt: number, macAt: number, evidence: Evidence): void {
+    let neighbor = this.#findAt(nic, family, view, addressAt);
+    if (neighbor === null) {
+      if (evidence === Evidence.overheard) return;
+      neighbor = this.#insert(nic, IpAddress.fromBytes(new Uint8Array(view.buffer, view.byteOffset), addressAt, family));
+    }
+    if (neighbor.state === NeighborState.permanent) return;
+    const { state } = neighbor;
+    // Somebody else's gratuitous message must not end a resolution with an answer that was never asked of it.
+    const changed = !(neighbor.destination?.matches(view, macAt) ?? false);
+    if (changed) {
+      neighbor.destination = MacAddress.fromBytes(new Uint8Array(view.buffer, view.byteOffset), macAt);
+      this.counters.resolved++;
+    }
+    const asked = state !== NeighborState.reachable && state !== NeighborState.failed;
+    if (evidence === Evidence.solicited && asked) {
+      this.#setReachable(neighbor);
+    } else if (changed || state === NeighborState.incomplete || state === NeighborState.failed) {
+      // RFC 4861 section 7.2.3: unasked, it proves nothing about the way to the neighbour.
+      this.#setPassive(neighbor, NeighborState.stale);
+    }
+    this.#flushPending(neighbor);
+  }
+
+  /** Takes note that a transport has heard from the peer behind a neighbour (RFC 4861 section 7.3.1). */
+  confirm(neighbor: Neighbor): void {
+    if (neighbor.destination === null || neighbor.state === NeighborState.permanent) return;
+    this.#setReachable(neighbor);
+  }
+
+  /** Adds a neighbour that is neither asked nor aged, or makes a known one such. */
+  addPermanent(nic: Nic, address: IpAddress, mac: MacAddress): void {
+    const neighbor = this.find(nic, address);
+    if (neighbor.state !== NeighborState.permanent) this.#dynamic--;
+    neighbor.destination = mac;
+    this.#setPassive(neighbor, NeighborState.permanent);
+    this.#flushPending(neighbor);
+  }
+
+  /** Forgets a neighbour, permanent or not, drops what waits for it, and returns whether there was one. */
+  remove(nic: Nic, address: IpAddress): boolean {
+    const neighbor = this.#findKnown(nic, address);
+    if (neighbor === null) return false;
+    this.#evict(neighbor);
+    return true;
+  }
+
+  /** Forgets all neighbours, or those of one interface, and drops what waits for them. */
+  clear(nic: Nic | null = null): void {
+    for (const neighbor of [...this.#all]) {
+      if (nic === null || neighbor.nic === nic) this.#evict(neighbor);
+    }
+    this.#schedule();
+  }
+
+  /** The table, for people. */
+  list(): NeighborEntry[] {
+    const now = this.#timers.clock.now();
+    return Array.from(this.#all, (neighbor) => {
+      const expired = neighbor.state === NeighborState.reachable && now >= neighbor.validUntil;
+      return {
+        nic: neighbor.nic.name,
+        address: neighbor.address,
+        mac: neighbor.destination,
+        state: neighborStateNames[expired ? NeighborState.stale : neighbor.state]!,
+        pending: neighbor.pending.length,
+      };
+    });
+  }
+
+  /** Tells the link of `nic` that `address` is ours now. */
+  announce(nic: Nic, address: IpAddress): void {
+    this.#resolvers.get(address.family)?.announce(nic, address);
+  }
+
+  #startResolution(neighbor: Neighbor, now: number): void {
+    neighbor.state = NeighborState.incomplete;
+    neighbor.destination = null;
+    neighbor.solicitations = 0;
+    this.#solicit(neighbor, now);
+    this.#schedule();
+  }
+
+  #startDelay(neighbor: Neighbor, now: number): void {
+    neighbor.state = NeighborState.delay;
+    this.#setDeadline(neighbor, now + this.#settings.delayTime);
+    this.#schedule();
+  }
+
+  #setReachable(neighbor: Neighbor): void {
+    this.#setPassive(neighbor, NeighborState.reachable);
+    // RFC 4861 section 6.3.2: between half and one and a half of the base value, so that hosts do not probe in step.
+    const reachable = this.#settings.reachableTime * (0.5 + fraction(this.#random));
+    neighbor.validUntil = this.#timers.clock.now() + reachable;
+  }
+
+  /** Enters a state in which nothing is due. */
+  #setPassive(neighbor: Neighbor, state: NeighborState): void {
+    neighbor.state = state;
+    if (neighbor.deadline === Infinity) return;
+    neighbor.deadline = Infinity;
+    this.#active.delete(neighbor);
+    if (this.#active.size === 0) this.#timer.stop();
+  }
+
+  #setDeadline(neighbor: Neighbor, deadline: number): void {
+    neighbor.deadline = deadline;
+    this.#active.add(neighbor);
+  }
+
+  #solicit(neighbor: Neighbor, now: number): void {
+    neighbor.solicitations++;
+    this.#setDeadline(neighbor, now + this.#settings.retransmitTime);
+    this.counters.solicited++;
+    this.#resolvers.get(neighbor.address.family)?.solicit(neighbor.nic, neighbor.address, neighbor.destination);
+  }
+
+  /** Takes the steps that are due. */
+  #runDue(): void {
+    const now = this.#timers.clock.now();
+    for (const neighbor of [...this.#active]) {
+      if (neighbor.deadline > now) continue;
+      if (neighbor.state === NeighborState.delay) {
+        neighbor.state = NeighborState.probe;
+        neighbor.solicitations = 0;
+        this.#solicit(neighbor, now);
+      } else if (neighbor.solicitations < this.#settings.solicitations) {
+        this.#solicit(neighbor, now);
+      } else {
+        this.#fail(neighbor, now);
+      }
+    }
+    this.#schedule();
+  }
+
+  #fail(neighbor: Neighbor, now: number): void {
+    this.counters.failed++;
+    // A neighbour that no longer answers at its old address may have a new one: it can be asked for at once.
+    neighbor.validUntil = neighbor.state === NeighborState.probe ? now : now + this.#settings.failedTime;
+    neighbor.destination = null;
+    this.#setPassive(neighbor, NeighborState.failed);
+    for (let packet = this.#dequeue(neighbor); packet !== null; packet = this.#dequeue(neighbor)) {
+      this.#reportUnreachable(packet, neighbor);
+    }
+  }
+
+  /** Starts the one timer for the earliest step, or stops it when nothing is due. */
+  #schedule(): void {
+    let earliest = Infinity;
+    for (const neighbor of this.#active) earliest = Math.min(earliest, neighbor.deadline);
+    if (earliest === Infinity) this.#timer.stop();
+    else this.#timer.startAt(earliest);
+  }
+
+  #queue(packet: Packet, neighbor: Neighbor): Verdict {
+    const { pendingPackets, pendingBytes } = this.#settings;
+    if (neighbor.pending.length >= pendingPackets) {
+      // RFC 4861 section 7.2.2: the newest packets are worth more than the oldest.
+      this.counters.pendingDropped++;
+      this.#dequeue(neighbor)?.release();
+    }
+    if (this.#pendingBytes + packet.bytes.length > pendingBytes) {
+      this.counters.pendingDropped++;
+      packet.release();
+      return Verdict.dropped;
+    }
+    this.#pendingBytes += packet.bytes.length;
+    neighbor.pending.enqueue(packet);
+    return Verdict.queued;
+  }
+
+  #dequeue(neighbor: Neighbor): Packet | null {
+    const packet = neighbor.pending.dequeue();
+    if (packet !== null) this.#pendingBytes -= packet.bytes.length;
+    return packet;
+  }
+
+  #flushPending(neighbor: Neighbor): void {
+    if (neighbor.pending.length === 0) return;
+    const now = this.#timers.clock.now();
+    neighbor.usedAt = now;
+    if (neighbor.state === NeighborState.stale) this.#startDelay(neighbor, now);
+    for (let packet = this.#dequeue(neighbor); packet !== null; packet = this.#dequeue(neighbor)) {
+      neighbor.nic.link.push(packet, neighbor);
+    }
+  }
+
+  #reportUnreachable(packet: Packet, neighbor: Neighbor): Verdict {
+    this.counters.unreachable++;
+    const handler = this.#handlers.get(neighbor.address.family);
+    // Whoever answers the report by sending once more must not be told once more.
+    if (handler === undefined || this.#reporting) {
+      packet.release();
+      return Verdict.dropped;
+    }
+    this.#reporting = true;
+    try {
+      handler(packet);
+    } finally {
+      this.#reporting = false;
+    }
+    return Verdict.dropped;
+  }
+
+  #insert(nic: Nic, address: IpAddress): Neighbor {
+    if (this.#dynamic >= this.#settings.capacity) this.#makeRoom();
+    const etherType = this.#resolvers.get(address.family)?.etherType ?? 0;
+    const neighbor = new Neighbor(this, nic, etherType, address);
+    const hash = this.#hash(nic, address.words);
+    neighbor.cached = true;
+    neighbor.usedAt = this.#timers.clock.now();
+    neighbor.nextInBucket = this.#buckets.get(hash) ?? null;
+    this.#buckets.set(hash, neighbor);
+    this.#all.add(neighbor);
+    this.#dynamic++;
+    return neighbor;
+  }
+
+  /** Throws out the neighbour that is needed least: one that packets wait for last, a permanent one never. */
+  #makeRoom(): void {
+    let victim: Neighbor | null = null;
+    for (const neighbor of this.#all) {
+      if (neighbor.state === NeighborState.permanent) continue;
+      if (victim === null || worth(neighbor) < worth(victim)) victim = neighbor;
+      else if (worth(neighbor) === worth(victim) && neighbor.usedAt < victim.usedAt) victim = neighbor;
+    }
+    if (victim === null) return;
+    this.counters.replaced++;
+    this.#evict(victim);
+  }
+
+  #evict(neighbor: Neighbor): void {
+    const hash = this.#hash(neighbor.nic, neighbor.address.words);
+    const first = this.#buckets.get(hash)!;
+    if (first === neighbor) {
+      if (neighbor.nextInBucket === null) this.#buckets.delete(hash);
+      else this.#buckets.set(hash, neighbor.nextInBucket);
+    } else {
+      let before = first;
+      while (before.nextInBucket !== neighbor) before = before.nextInBucket!;
+      before.nextInBucket = neighbor.nextInBucket;
+    }
+    neighbor.nextInBucket = null;
+    neighbor.cached = false;
+    this.#all.delete(neighbor);
+    if (neighbor.state !== NeighborState.permanent) this.#dynamic--;
+    this.#setPassive(neighbor, NeighborState.stale);
+    for (let packet = this.#dequeue(neighbor); packet !== null; packet = this.#dequeue(neighbor)) {
+      this.counters.pendingDropped++;
+      packet.release();
+    }
+  }
+
+  #findKnown(nic: Nic, address: IpAddress): Neighbor | null {
+    let neighbor = this.#buckets.get(this.#hash(nic, address.words)) ?? null;
+    while (neighbor !== null && !(neighbor.nic === nic && neighbor.address.equals(address))) {
+      neighbor = neighbor.nextInBucket;
+    }
+    return neighbor;
+  }
+
+  #findAt(nic: Nic, family: Family, view: DataView, at: number): Neighbor | null {
+    let hash = this.#hashKey ^ nic.index;
+    for (let word = 0; word < (family === 4 ? 1 : 4); word++) hash = mix(hash, view.getUint32(at + 4 * word));
+    let neighbor = this.#buckets.get(hash) ?? null;
+    while (neighbor !== null) {
+      const { address } = neighbor;
+      if (neighbor.nic === nic && address.family === family && address.matches(view, at)) break;
+      neighbor = neighbor.nextInBucket;
+    }
+    return neighbor;
+  }
+
+  #hash(nic: Nic, words: readonly number[]): number {
+    let hash = this.#hashKey ^ nic.index;
+    for (let word = 0; word < words.length; word++) hash = mix(hash, words[word]!);
+    return hash;
+  }
+}
+
+function mix(hash: number, word: number): number {
+  const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
+  return mixed ^ (mixed >>> 15);
+}
+
+/** What is lost with a neighbour: packets most of all, then a way that is being used, then knowledge. */
+function worth(neighbor: Neighbor): number {
+  if (neighbor.pending.length > 0) return 3;
+  if (neighbor.destination === null) return 0;
+  return neighbor.state === NeighborState.stale ? 1 : 2;
+}

@@ -1,0 +1,80 @@
+/**
+ * A poller for stacks whose links all live in memory: nothing but what every JavaScript platform has.
+ *
+ * @module
+ */
+
+import type { Device, Poller } from "./link/device.ts";
+
+/** The platform's functions as far as this file uses them; `setImmediate` is missing in browsers. */
+const platform = globalThis as unknown as {
+  setTimeout(callback: () => void, delay: number): unknown;
+  clearTimeout(timer: unknown): void;
+  setImmediate?(callback: () => void): unknown;
+};
+
+/** The longest delay that setTimeout takes: more, in milliseconds, would fire at once. */
+const longestDelay = 2 ** 31 - 1;
+
+/**
+ * Waits by the platform's timers. It keeps the process alive while a wait is under way, however long, and leaves
+ * nothing behind when it is closed.
+ */
+export class PortablePoller implements Poller {
+  #timer: unknown = null;
+  #end: (() => void) | null = null;
+  #interrupted = false;
+  #channel: MessageChannel | null = null;
+  readonly #turns: (() => void)[] = [];
+
+  /** See {@linkcode Poller.wait}. Devices in memory interrupt the wait themselves. */
+  async wait(_devices: readonly Device[], timeout: number): Promise<void> {
+    if (timeout > 0 && !this.#interrupted) {
+      // Rounded up, because platforms cut fractions off, and the deadline would not have come yet.
+      const delay = Math.min(Math.ceil(timeout), longestDelay);
+      await new Promise<void>((resolve) => {
+        this.#end = resolve;
+        this.#timer = platform.setTimeout(resolve, delay);
+      });
+      platform.clearTimeout(this.#timer);
+      this.#timer = null;
+      this.#end = null;
+    }
+    // An interruption needs no turn of the platform's loop to get here. Links that interrupt each other again and
+    // again must not keep the program's own timers and I/O from theirs.
+    const interrupted = this.#interrupted;
+    this.#interrupted = false;
+    if (interrupted || timeout <= 0) await this.yield();
+  }
+
+  /** See {@linkcode Poller.yield}: one turn of the platform's event loop. */
+  yield(): Promise<void> {
+    return new Promise((resolve) => {
+      if (platform.setImmediate !== undefined) platform.setImmediate(resolve);
+      else this.#post(resolve);
+    });
+  }
+
+  /** See {@linkcode Poller.interrupt}. */
+  interrupt(): void {
+    this.#interrupted = true;
+    this.#end?.();
+  }
+
+  /** See {@linkcode Poller.close}. */
+  close(): void {
+    this.#channel?.port1.close();
+    this.#channel?.port2.close();
+    this.#channel = null;
+  }
+
+  /** A message to oneself: what comes next to setImmediate in browsers, where setTimeout pauses for milliseconds. */
+  #post(resolve: () => void): void {
+    if (this.#channel === null) {
+      this.#channel = new MessageChannel();
+      this.#channel.port1.onmessage = () => this.#turns.shift()?.();
+    }
+    this.#turns.push(resolve);
+    this.#channel.port2.postMessage(null);
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * A TCP connection in the shape of `Deno.TcpConn`.
+ *
+ * @module
+ */
+
+import { type ErrorName, makeError } from "../errors.ts";
+import { formatEndpoint } from "../transport/endpoint.ts";
+import type { ConnectionSettings, Failure, TcpInfo, UserConnection } from "../transport/tcp/user.ts";
+import { toNetAddr } from "./options.ts";
+import { TcpStreams } from "./tcp_streams.ts";
+
+/** A read that waits for data. */
+interface PendingRead {
+  /** Where the data goes; null for a fresh buffer of the right size. */
+  target: Uint8Array | null;
+  resolve(chunk: Uint8Array | null): void;
+  reject(error: Error): void;
+}
+
+/** A write that waits for room, or the end of the sending side behind such writes. */
+interface PendingWrite {
+  /** What to send; null to end the sending side. */
+  readonly source: Uint8Array | null;
+  resolve(bytes: number): void;
+  reject(error: Error): void;
+}
+
+/** Largest chunk of {@linkcode TcpConn.readable}, in bytes. */
+const chunkBytes = 65536;
+
+/**
+ * A TCP connection. Reads and writes that cannot be served at once are served in the order in which they were made.
+ *
+ * It behaves as Deno's own connections do, except that:
+ * - the end of one of the two streams closes the connection only if the other one is not in use: a program can answer
+ *   on `writable` after `readable` has ended, and the other way round;
+ * - aborting `writable` resets the connection, so that the peer cannot take a part for the whole.
+ */
+export class TcpConn implements Deno.TcpConn {
+  /** Our end. */
+  readonly localAddr: Deno.NetAddr;
+  /** The peer's end. */
+  readonly remoteAddr: Deno.NetAddr;
+  /**
+   * Resolves when TCP is done with the connection: with null when both sides closed it regularly, otherwise with the
+   * error that ended it. Never rejects. Resolves later than `close()` returns, since data may be under way still.
+   */
+  readonly closed: Promise<Error | null>;
+
+  readonly #connection: UserConnection;
+  readonly #reads: PendingRead[] = [];
+  readonly #writes: PendingWrite[] = [];
+  /** The failure that the next read or write reports; later ones find the connection ended. */
+  #unreported: Failure | null = null;
+  #over = false;
+  #writeEnded = false;
+  #closed = false;
+  #serving = false;
+  #streams: TcpStreams | null = null;
+
+  /** Takes over a connection, and its observer; made by `connectTcp` and `TcpListener`. */
+  constructor(connection: UserConnection) {
+    this.#connection = connection;
+    this.localAddr = toNetAddr("tcp", connection.local);
+    this.remoteAddr = toNetAddr("tcp", connection.remote);
+    const { promise, resolve } = Promise.withResolvers<Error | null>();
+    this.closed = promise;
+    const serveSoon = () => this.#serveSoon();
+    connection.observer = {
+      established: () => {},
+      readable: serveSoon,
+      writable: serveSoon,
+      closed: (failure) => {
+        this.#over = true;
+        this.#unreported = failure;
+        resolve(failure === null ? null : this.#errorOf("keep the connection to", failure));
+        this.#serveSoon();
+      },
+    };
+  }
+
+  /** The settings of the connection. */
+  get settings(): Readonly<ConnectionSettings> {
+    return this.#connection.settings;
+  }
+
+  /** What is received, as a byte stream that reads only when it is asked to. */
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#useStreams().readable;
+  }
+
+  /** Sends what is written to it. Closing it ends our side of the connection; aborting it resets the connection. */
+  get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
+    return this.#useStreams().writable;
+  }
+
+  /** What is known of the connection: state, round-trip time, windows and much more. */
+  info(): TcpInfo {
+    return this.#connection.info();
+  }
+
+  /**
+   * Receives at least one byte into `p` and resolves with how many; with null at the end of what the peer sends.
+   *
+   * @throws {Deno.errors.ConnectionReset} Once, when the peer reset the connection; other failures likewise.
+   * @throws {Deno.errors.BadResource} If this side has been closed.
+   * @throws {Deno.errors.Interrupted} If it is closed while the read waits.
+   */
+  async read(p: Uint8Array): Promise<number | null> {
+    this.#assertOpen();
+    if (p.length === 0) return 0;
+    if (this.#reads.length === 0 && this.#connection.receivable > 0) return this.#connection.receive(p);
+    const chunk = await this.#receive(p);
+    return chunk === null ? null : chunk.length;
+  }
+
+  /**
+   * Sends at least one byte of `p` and resolves with how many were taken. They are on their way then, not yet with the
+   * peer.
+   *
+   * @throws {Deno.errors.BrokenPipe} If the connection has ended, or {@linkcode TcpConn.closeWrite} has been called.
+   * @throws {Deno.errors.ConnectionReset} Once, when the peer reset the connection; other failures likewise.
+   * @throws {Deno.errors.BadResource} If this side has been closed.
+   * @throws {Deno.errors.Interrupted} If it is closed while the write waits.
+   */
+  // deno-lint-ignore require-await -- so that errors become rejections
+  async write(p: Uint8Array): Promise<number> {
+    this.#assertOpen();
+    if (this.#over || this.#writeEnded) throw this.#takeError("send to");
+    if (p.length === 0) return 0;
+    const sent = this.#writes.length === 0 ? this.#connection.send(p) : 0;
+    if (sent > 0) return sent;
+    return new Promise((resolve, reject) => this.#writes.push({ source: p, resolve, reject }));
+  }
+
+  /**
+   * Ends our side of the connection behind what has been written; the peer then reads the end of the stream.
+   *
+   * @throws {Deno.errors.BadResource} If this side has been closed.
+   */
+  async closeWrite(): Promise<void> {
+    this.#assertOpen();
+    if (this.#over || this.#writeEnded) return;
+    this.#writeEnded = true;
+    if (this.#writes.length === 0) return this.#connection.shutdown();
+    await new Promise<number>((resolve, reject) => this.#writes.push({ source: null, resolve, reject }));
+  }
+
+  /**
+   * Closes the connection. What has been written is still delivered, in the background; what the peer sends from now on
+   * is answered by a reset.
+   *
+   * @throws {Deno.errors.BadResource} If it has been closed before.
+   */
+  close(): void {
+    this.#assertOpen();
+    this.#end("Interrupted", "the connection was closed meanwhile");
+    if (!this.#over) this.#connection.close();
+  }
+
+  /** Ends the connection at once: what waits is thrown away, and the peer is told by a reset. */
+  abort(): void {
+    this.#end("Interrupted", "the connection was aborted meanwhile");
+    if (!this.#over) this.#connection.abort();
+  }
+
+  /** Closes the connection unless that has been done. */
+  [Symbol.dispose](): void {
+    if (!this.#closed) this.close();
+  }
+
+  /**
+   * Changes some settings, from now on.
+   *
+   * @throws {Deno.errors.BadResource} If this side has been closed.
+   */
+  configure(changes: Partial<ConnectionSettings>): void {
+    this.#assertOpen();
+    this.#connection.configure(changes);
+  }
+
+  /**
+   * Sends small segments at once (`true`), or waits for earlier ones to be acknowledged first (`false`).
+   *
+   * @throws {Deno.errors.BadResource} If this side has been closed.
+   */
+  setNoDelay(noDelay = true): void {
+    this.#assertOpen();
+    this.#connection.configure({ noDelay });
+  }
+
+  /**
+   * Probes the peer while nothing is exchanged.
+   *
+   * @throws {Deno.errors.BadResource} If this side has been closed.
+   */
+  setKeepAlive(keepAlive = true): void {
+    this.#assertOpen();
+    this.#connection.configure({ keepAlive });
+  }
+
+  /** Does nothing: what keeps a program running is its stack, not a single connection. */
+  ref(): void {}
+
+  /** Does nothing: what keeps a program running is its stack, not a single connection. */
+  unref(): void {}
+
+  #useStreams(): TcpStreams {
+    return this.#streams ??= new TcpStreams({
+      receive: (target) => this.#closed ? Promise.reject(this.#closedError()) : this.#receive(target),
+      cancelReceive: () => this.#dropReads(),
+      write: (chunk) => this.write(chunk),
+      closeWrite: () => this.closeWrite(),
+      close: () => this[Symbol.dispose](),
+      abort: () => this.abort(),
+    });
+  }
+
+  /** Resolves with the received part of `target`, or a fresh buffer; with null at the end. */
+  #receive(target: Uint8Array | null): Promise<Uint8Array | null> {
+    return new Promise((resolve, reject) => {
+      this.#reads.push({ target, resolve, reject });
+      if (this.#reads.length === 1) this.#serveReads();
+    });
+  }
+
+  /** TCP calls in the middle of packet handling, so what waits is served a little later, and many calls at once. */
+  #serveSoon(): void {
+    if (this.#serving || this.#closed || (!this.#over && this.#reads.length === 0 && this.#writes.length === 0)) return;
+    this.#serving = true;
+    queueMicrotask(() => {
+      this.#serving = false;
+      this.#serveReads();
+      this.#serveWrites();
+    });
+  }
+
+  #serveReads(): void {
+    for (let read = this.#reads[0]; read !== undefined; read = this.#reads[0]) {
+      const receivable = this.#connection.receivable;
+      if (receivable > 0) {
+        const target = read.target ?? new Uint8Array(Math.min(receivable, chunkBytes));
+        const received = this.#connection.receive(target);
+        read.resolve(received === target.length ? target : target.subarray(0, received));
+      } else if (this.#unreported !== null) {
+        read.reject(this.#takeError("receive from"));
+      } else if (this.#connection.ended || this.#over) {
+        read.resolve(null);
+      } else {
+        return;
+      }
+      this.#reads.shift();
+    }
+  }
+
+  #serveWrites(): void {
+    for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
+      if (this.#over) {
+        if (write.source === null) write.resolve(0);
+        else write.reject(this.#takeError("send to"));
+      } else if (write.source === null) {
+        this.#connection.shutdown();
+        write.resolve(0);
+      } else {
+        const sent = this.#connection.send(write.source);
+        if (sent === 0) return;
+        write.resolve(sent);
+      }
+      this.#writes.shift();
+    }
+  }
+
+  #dropReads(): void {
+    for (const read of this.#reads.splice(0)) read.resolve(null);
+  }
+
+  #end(name: ErrorName, why: string): void {
+    this.#closed = true;
+    for (const read of this.#reads.splice(0)) read.reject(this.#makeError(name, "receive from", why));
+    for (const write of this.#writes.splice(0)) write.reject(this.#makeError(name, "send to", why));
+    this.#streams?.error(this.#makeError(name, "receive from", why), this.#closedError());
+  }
+
+  /** The failure if nobody has been told of it, otherwise the error for sending on a connection that has ended. */
+  #takeError(doing: string): Error {
+    const failure = this.#unreported;
+    this.#unreported = null;
+    return failure === null
+      ? this.#makeError("BrokenPipe", doing, "our side of the connection has ended")
+      : this.#errorOf(doing, failure);
+  }
+
+  #errorOf(doing: string, failure: Failure): Error {
+    return this.#makeError(failure.name, doing, failure.message);
+  }
+
+  #makeError(name: ErrorName, doing: string, why: string): Error {
+    return makeError(name, `Cannot ${doing} ${formatEndpoint(this.#connection.remote)}: ${why}`);
+  }
+
+  #closedError(): Error {
+    return this.#makeError("BadResource", "use the connection to", "it has been closed");
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw this.#closedError();
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * A listening TCP port in the shape of `Deno.Listener`.
+ *
+ * @module
+ */
+
+import { makeError } from "../errors.ts";
+import { formatEndpoint } from "../transport/endpoint.ts";
+import type { ListenRequest, TcpUserCalls, UserListener } from "../transport/tcp/user.ts";
+import { checkNumber, checkTransport, localEndpoint, type TcpListenOptions, toNetAddr } from "./options.ts";
+import { TcpConn } from "./tcp_conn.ts";
+
+/** Listens for connections; an async iterable of them that ends when the listener is closed. */
+export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
+  /** Where it listens. */
+  readonly addr: Deno.NetAddr;
+
+  readonly #listener: UserListener;
+  #waiting: { resolve(conn: TcpConn): void; reject(error: Error): void } | null = null;
+  #serving = false;
+  #closed = false;
+
+  /** Takes over a listening port; made by {@linkcode listenTcp}. */
+  constructor(listener: UserListener) {
+    this.#listener = listener;
+    this.addr = toNetAddr("tcp", listener.local);
+    listener.onAcceptable = () => this.#serveSoon();
+  }
+
+  /**
+   * Waits for the next connection.
+   *
+   * @throws {Deno.errors.BadResource} If the listener has been closed, or is closed meanwhile.
+   * @throws {Deno.errors.Busy} If another `accept` waits already.
+   */
+  // deno-lint-ignore require-await -- so that errors become rejections
+  async accept(): Promise<TcpConn> {
+    if (this.#closed) throw this.#closedError();
+    if (this.#waiting !== null) {
+      throw makeError("Busy", `Cannot accept on ${this.#text()}: another accept is waiting already`);
+    }
+    const connection = this.#listener.accept();
+    if (connection !== null) return new TcpConn(connection);
+    return new Promise((resolve, reject) => this.#waiting = { resolve, reject });
+  }
+
+  /**
+   * Stops listening. Connections that were accepted live on; those that nobody has accepted are reset.
+   *
+   * @throws {Deno.errors.BadResource} If it has been closed before.
+   */
+  close(): void {
+    if (this.#closed) throw this.#closedError();
+    this.#closed = true;
+    this.#listener.onAcceptable = null;
+    this.#listener.close();
+    this.#waiting?.reject(this.#closedError());
+    this.#waiting = null;
+  }
+
+  /** Closes the listener unless that has been done. */
+  [Symbol.dispose](): void {
+    if (!this.#closed) this.close();
+  }
+
+  /** The connections as they come, until the listener is closed. Leaving the loop closes the listener. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<TcpConn, undefined, undefined> {
+    try {
+      while (!this.#closed) {
+        let conn: TcpConn;
+        try {
+          conn = await this.accept();
+        } catch (error) {
+          if (this.#closed) return;
+          throw error;
+        }
+        yield conn;
+      }
+    } finally {
+      this[Symbol.dispose]();
+    }
+  }
+
+  /** Does nothing: what keeps a program running is its stack, not a single listener. */
+  ref(): void {}
+
+  /** Does nothing: what keeps a program running is its stack, not a single listener. */
+  unref(): void {}
+
+  /** TCP calls in the middle of packet handling, so the connection is handed over a little later. */
+  #serveSoon(): void {
+    if (this.#serving || this.#waiting === null) return;
+    this.#serving = true;
+    queueMicrotask(() => {
+      this.#serving = false;
+      const connection = this.#waiting === null ? null : this.#listener.accept();
+      if (connection === null) return;
+      this.#waiting!.resolve(new TcpConn(connection));
+      this.#waiting = null;
+    });
+  }
+
+  #text(): string {
+    return formatEndpoint(this.#listener.local);
+  }
+
+  #closedError(): Error {
+    return makeError("BadResource", `Cannot accept on ${this.#text()}: the listener has been closed`);
+  }
+}
+
+/**
+ * Starts to listen.
+ *
+ * @throws {Deno.errors.AddrInUse} If another listener has the port.
+ * @throws {Deno.errors.AddrNotAvailable} If the address is not ours.
+ * @throws {TypeError} If an option makes no sense; a `RangeError` for a number out of range.
+ */
+export function listenTcp(tcp: TcpUserCalls, options: TcpListenOptions): TcpListener {
+  checkTransport(options.transport, "tcp");
+  const request: ListenRequest = { local: localEndpoint(options.hostname, options.port) };
+  const backlog = options.backlog ?? options.tcpBacklog;
+  if (backlog !== undefined) request.backlog = checkNumber("a backlog", backlog, 1, 1_000_000);
+  if (options.settings !== undefined) request.settings = options.settings;
+  return new TcpListener(tcp.listen(request));
+}

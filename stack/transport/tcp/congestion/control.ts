@@ -1,0 +1,82 @@
+/**
+ * Congestion control: the window it keeps, and the interface by which an algorithm is plugged in.
+ *
+ * @module
+ */
+
+import type { RttEstimator } from "../rtt.ts";
+
+/** The congestion window of one connection. All sizes are in bytes. */
+export class CongestionWindow {
+  /** Payload bytes of a full segment. */
+  segmentBytes: number;
+  /** The congestion window, cwnd. */
+  size: number;
+  /** The slow-start threshold, ssthresh; Infinity until the first congestion. */
+  slowStartThreshold: number = Infinity;
+
+  /** Starts with the initial window for segments of `segmentBytes`. */
+  constructor(segmentBytes: number) {
+    this.segmentBytes = segmentBytes;
+    this.size = initialWindow(segmentBytes);
+  }
+
+  /** Whether the window is below the threshold. */
+  get inSlowStart(): boolean {
+    return this.size < this.slowStartThreshold;
+  }
+
+  /** Takes a new segment size over, and starts with the initial window for it: before anything was sent. */
+  restart(segmentBytes: number): void {
+    this.segmentBytes = segmentBytes;
+    this.size = initialWindow(segmentBytes);
+  }
+}
+
+/** The initial window (RFC 6928): ten segments, but no more than 14,600 bytes or two segments. */
+export function initialWindow(segmentBytes: number): number {
+  return Math.min(10 * segmentBytes, Math.max(2 * segmentBytes, 14_600));
+}
+
+/** The loss window and the smallest threshold, in segments (RFC 5681 section 3.1). */
+export const smallestThresholdSegments = 2;
+
+/** What an acknowledgement tells a congestion control algorithm. One object is filled again for each. */
+export interface AckSample {
+  /** Bytes that are newly acknowledged, selectively or not. */
+  bytes: number;
+  /** The round-trip estimates, this acknowledgement's sample included. */
+  readonly rtt: RttEstimator;
+  /** The time, in milliseconds. */
+  now: number;
+  /** The oldest sequence number that is not acknowledged. */
+  sndUna: number;
+  /** The next sequence number to be sent. */
+  sndNxt: number;
+}
+
+/**
+ * A congestion control algorithm, one object for each connection. It decides how the window grows while all is well
+ * and how far it falls when not; how a recovery proceeds is the same for all of them.
+ */
+export interface CongestionControl {
+  /** The algorithm's name: `reno`, `cubic`. */
+  readonly name: string;
+  /**
+   * Bytes have been acknowledged outside recovery while the window was what limited sending: let the window grow.
+   */
+  acknowledged(window: CongestionWindow, sample: AckSample): void;
+  /**
+   * Congestion: packets were lost, or marked. Returns the new slow-start threshold, given how much is in the network.
+   */
+  threshold(window: CongestionWindow, inFlight: number, now: number): number;
+  /** The retransmission timer expired, after {@linkcode CongestionControl.threshold} was asked. */
+  timedOut(window: CongestionWindow, now: number): void;
+  /** The connection has been idle for a retransmission time-out or longer and now sends again. */
+  idled(idle: number): void;
+  /** The last congestion turned out not to be one: the window has been restored, so restore what belongs to it. */
+  undone(): void;
+}
+
+/** Makes the algorithm's state for one connection. */
+export type CongestionControlFactory = () => CongestionControl;

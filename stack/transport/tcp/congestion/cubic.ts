@@ -1,0 +1,114 @@
+/**
+ * CUBIC congestion control (RFC 9438), with HyStart++ (RFC 9406) for its slow start.
+ *
+ * Windows are kept in bytes here and converted to segments where the RFC's formulas want them.
+ *
+ * @module
+ */
+
+import type { RttEstimator } from "../rtt.ts";
+import { type AckSample, type CongestionControl, type CongestionWindow, smallestThresholdSegments } from "./control.ts";
+import { HyStart } from "./hystart.ts";
+import { slowStart } from "./reno.ts";
+
+/** C, in segments per second cubed (RFC 9438 section 5.1). */
+const growth = 0.4;
+/** The multiplicative decrease factor (section 4.6). */
+const beta = 0.7;
+/** Additive increase of the Reno-friendly estimate that makes it fair with `beta` (section 4.3). */
+const renoAlpha = (3 * (1 - beta)) / (1 + beta);
+
+/** CUBIC's state for one connection. Windows are in segments, times in seconds. */
+export class Cubic implements CongestionControl {
+  readonly name = "cubic";
+  readonly #slowStart = new HyStart();
+  /** The window just before the last decrease, W_max; 0 before the first. */
+  #windowMax = 0;
+  /** When the present congestion avoidance began, in milliseconds; -1 when it has to begin with the next ACK. */
+  #epochStart = -1;
+  /** The time that the cubic function takes to reach `#windowMax`, K. */
+  #timeToMax = 0;
+  /** What Reno's window would be, W_est. */
+  #windowReno = 0;
+  /** The window when congestion was last met, from which `#windowReno` may grow faster (section 4.3). */
+  #windowPrior = 0;
+  #saved = { windowMax: 0, epochStart: -1, timeToMax: 0, windowReno: 0, windowPrior: 0 };
+
+  /** Slow start below the threshold, the cubic function above it (section 4.2). */
+  acknowledged(window: CongestionWindow, sample: AckSample): void {
+    let bytes = sample.bytes;
+    if (window.inSlowStart) {
+      const advice = this.#slowStart.acknowledged(sample.rtt.latest, sample.sndUna, sample.sndNxt);
+      if (advice.done) window.slowStartThreshold = window.size;
+      else {
+        bytes = slowStart(window, bytes * advice.factor, advice.limit);
+        if (bytes === 0) return;
+      }
+    }
+    this.#avoid(window, bytes, sample.rtt, sample.now);
+  }
+
+  #avoid(window: CongestionWindow, bytes: number, rtt: RttEstimator, now: number): void {
+    const segment = window.segmentBytes;
+    const current = window.size / segment;
+    const acknowledged = bytes / segment;
+    if (this.#epochStart < 0) {
+      this.#epochStart = now;
+      this.#windowReno = current;
+      if (current < this.#windowMax) {
+        this.#timeToMax = Math.cbrt((this.#windowMax - current) / growth);
+      } else {
+        this.#timeToMax = 0;
+        this.#windowMax = current;
+      }
+    }
+    const elapsed = (now - this.#epochStart) / 1000;
+    const offset = elapsed + rtt.smoothed / 1000 - this.#timeToMax;
+    // Section 4.2: the target is one round trip ahead, and never more than half a window away.
+    const target = Math.min(Math.max(growth * offset ** 3 + this.#windowMax, current), 1.5 * current);
+    const cubic = growth * (elapsed - this.#timeToMax) ** 3 + this.#windowMax;
+    // Section 4.3: once past the window of the last congestion, grow as fast as Reno itself.
+    const alpha = this.#windowReno >= this.#windowPrior ? 1 : renoAlpha;
+    this.#windowReno += alpha * acknowledged / current;
+    if (cubic < this.#windowReno) window.size = Math.max(window.size, this.#windowReno * segment);
+    else window.size += ((target - current) / current) * bytes;
+  }
+
+  /** A fraction `beta` of the window, with fast convergence (sections 4.6 and 4.7). */
+  threshold(window: CongestionWindow, inFlight: number): number {
+    const segment = window.segmentBytes;
+    const current = window.size / segment;
+    this.#saved = {
+      windowMax: this.#windowMax,
+      epochStart: this.#epochStart,
+      timeToMax: this.#timeToMax,
+      windowReno: this.#windowReno,
+      windowPrior: this.#windowPrior,
+    };
+    this.#windowPrior = current;
+    this.#windowMax = current < this.#windowMax ? current * (1 + beta) / 2 : current;
+    this.#epochStart = -1;
+    // Section 4.6: flight size or cwnd; an application that does not fill the window must not keep a stale large one.
+    const base = Math.min(window.size, Math.max(inFlight, segment));
+    return Math.max(base * beta, smallestThresholdSegments * segment);
+  }
+
+  /** The window restarts from one segment; the next congestion avoidance begins where slow start ends (section 4.8). */
+  timedOut(): void {
+    this.#slowStart.restart();
+  }
+
+  /** Idle time does not count for the cubic function (section 4.9 of RFC 9438 on application-limited flows). */
+  idled(idle: number): void {
+    if (this.#epochStart >= 0) this.#epochStart += idle;
+  }
+
+  /** Restores what the last {@linkcode Cubic.threshold} changed (section 4.9.2 on spurious fast retransmits). */
+  undone(): void {
+    this.#windowMax = this.#saved.windowMax;
+    this.#epochStart = this.#saved.epochStart;
+    this.#timeToMax = this.#saved.timeToMax;
+    this.#windowReno = this.#saved.windowReno;
+    this.#windowPrior = this.#saved.windowPrior;
+  }
+}

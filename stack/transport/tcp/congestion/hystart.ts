@@ -1,0 +1,92 @@
+/**
+ * HyStart++ (RFC 9406): leaves slow start when round trips grow longer, before packets are lost, and goes on in
+ * "conservative slow start" until it is clear that the growth was real.
+ *
+ * @module
+ */
+
+import { notBefore } from "../../../sequence.ts";
+
+/** Smallest and largest growth of the round-trip time that counts, in milliseconds (RFC 9406 section 4.3). */
+const minimumThreshold = 4;
+const maximumThreshold = 16;
+/** The growth that counts is the last round's minimum divided by this. */
+const thresholdDivisor = 8;
+/** Samples that a round needs before it is judged. */
+const samplesNeeded = 8;
+/** Conservative slow start grows this many times slower. */
+const conservativeDivisor = 4;
+/** Rounds of conservative slow start until congestion avoidance begins. */
+const conservativeRounds = 5;
+/** Without pacing, growth for one ACK is limited to this many segments (RFC 9406 section 4.3: L). */
+const limitSegments = 8;
+
+/** What slow start is to do with an ACK. */
+export interface SlowStartAdvice {
+  /** Acknowledged bytes count for this fraction. */
+  factor: number;
+  /** Growth for one ACK, in segments. */
+  limit: number;
+  /** Whether slow start is over. */
+  done: boolean;
+}
+
+/** The state of one connection's slow start. */
+export class HyStart {
+  #windowEnd = -1;
+  #lastRoundMinimum = Infinity;
+  #roundMinimum = Infinity;
+  #samples = 0;
+  #conservative = false;
+  #baseline = Infinity;
+  #roundsLeft = conservativeRounds;
+  readonly #advice: SlowStartAdvice = { factor: 1, limit: limitSegments, done: false };
+
+  /** Begins anew: slow start begins after a time-out or a long idle time. */
+  restart(): void {
+    this.#windowEnd = -1;
+    this.#lastRoundMinimum = this.#roundMinimum = this.#baseline = Infinity;
+    this.#samples = 0;
+    this.#conservative = false;
+    this.#roundsLeft = conservativeRounds;
+  }
+
+  /**
+   * Takes the round-trip sample of an ACK in. A round ends when `sndUna` reaches what `sndNxt` was when it began.
+   * The answer is the same object each time.
+   */
+  acknowledged(rtt: number, sndUna: number, sndNxt: number): SlowStartAdvice {
+    const advice = this.#advice;
+    advice.done = false;
+    if (this.#windowEnd < 0 || notBefore(sndUna, this.#windowEnd)) this.#startRound(sndNxt, advice);
+    this.#roundMinimum = Math.min(this.#roundMinimum, rtt);
+    this.#samples++;
+    if (this.#samples >= samplesNeeded && this.#roundMinimum !== Infinity && this.#lastRoundMinimum !== Infinity) {
+      if (!this.#conservative) {
+        const threshold = Math.max(
+          minimumThreshold,
+          Math.min(this.#lastRoundMinimum / thresholdDivisor, maximumThreshold),
+        );
+        if (this.#roundMinimum >= this.#lastRoundMinimum + threshold) {
+          this.#conservative = true;
+          this.#baseline = this.#roundMinimum;
+          this.#roundsLeft = conservativeRounds;
+        }
+      } else if (this.#roundMinimum < this.#baseline) {
+        // The growth was jitter: resume slow start.
+        this.#conservative = false;
+        this.#baseline = Infinity;
+      }
+    }
+    advice.factor = this.#conservative ? 1 / conservativeDivisor : 1;
+    return advice;
+  }
+
+  #startRound(sndNxt: number, advice: SlowStartAdvice): void {
+    if (this.#conservative && this.#windowEnd >= 0 && --this.#roundsLeft === 0) advice.done = true;
+    this.#windowEnd = sndNxt;
+    this.#lastRoundMinimum = this.#roundMinimum;
+    this.#roundMinimum = Infinity;
+    this.#samples = 0;
+  }
+}

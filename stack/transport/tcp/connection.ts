@@ -1,0 +1,471 @@
+/**
+ * A connection: the transmission control block (RFC 9293 section 3.3.1) that holds both halves together, its timers,
+ * and the calls of its user.
+ *
+ * @module
+ */
+
+import type { Path } from "../../network/path.ts";
+import type { ErrorName } from "../../errors.ts";
+import { distance, later } from "../../sequence.ts";
+import type { Endpoint } from "../endpoint.ts";
+import type { Flow } from "../flow_table.ts";
+import type { TcpContext } from "./context.ts";
+import { Flag } from "./header.ts";
+import { timestampsBytes } from "./options.ts";
+import { AckNeed, Receiver } from "./receive.ts";
+import { recoveryStateNames } from "./recovery.ts";
+import { Sender, type Transmitter } from "./send.ts";
+import type { Segment } from "./segment.ts";
+import { State, stateName } from "./state.ts";
+import { ConnectionTimers } from "./connection_timers.ts";
+import type { TcpTrace } from "./trace.ts";
+import type { ConnectionObserver, ConnectionSettings, Failure, TcpInfo, UserConnection } from "./user.ts";
+
+/** Who is told that a connection that nobody owns yet has come to something: its listener. */
+export interface ConnectionParent {
+  /** Whether there is room for a connection whose handshake is about to be complete. */
+  admits(connection: Connection): boolean;
+  /** The handshake is complete. */
+  established(connection: Connection): void;
+  /** The connection is over before anybody accepted it. */
+  ended(connection: Connection): void;
+}
+
+/** Room for data when the peer says nothing of its maximum segment size, in bytes (RFC 9293 section 3.7.1). */
+const defaultSegmentBytes = { 4: 536, 6: 1220 } as const;
+
+/** No peer is sent smaller segments than this, in bytes, whatever it asks for: they would cost more than they carry. */
+const smallestSegmentBytes = 48;
+
+/** Acknowledgements of segments outside the window: this many at once, then this many a second. */
+const strayAcknowledgementBurst = 8;
+
+/** One connection. */
+export class Connection implements UserConnection, Flow<Connection>, Transmitter {
+  /** Our end. */
+  readonly local: Endpoint;
+  /** The peer's end. */
+  readonly remote: Endpoint;
+  /** The way to the peer. */
+  readonly path: Path;
+  /** What all connections of a stack share. */
+  readonly context: TcpContext;
+  /** The sending half. */
+  readonly sender: Sender;
+  /** The receiving half. */
+  readonly receiver: Receiver;
+  /** Its timers. */
+  readonly timers: ConnectionTimers;
+  /** Managed by the flow table. */
+  nextFlow: Connection | null = null;
+  /** Managed by the flow table. */
+  flowHash: number = 0;
+  /** Who is told; null until someone takes the connection. */
+  observer: ConnectionObserver | null = null;
+  /** The listener that it came from, until it is accepted. */
+  parent: ConnectionParent | null = null;
+  /** Called once when the connection is over, to give back what was reserved for it. */
+  onFinish: (() => void) | null = null;
+  /** Whether timestamps are in use, or offered by our SYN. */
+  timestamps: boolean = true;
+  /** Whether selective acknowledgements are in use, or offered by our SYN. */
+  selective: boolean = true;
+  /** Whether windows are scaled, or the scale offered by our SYN. */
+  windowScaling: boolean = true;
+  /** Whether it began with the peer's SYN. */
+  readonly passive: boolean;
+  /** Whether its user has closed it and wants no more data. */
+  abandoned: boolean = false;
+  /** Whether a flush is due at the end of the present batch. Managed by the context. */
+  flushQueued: boolean = false;
+  /** Segments sent. */
+  segmentsSent: number = 0;
+  /** Segments received. */
+  segmentsReceived: number = 0;
+  /** When the last segment arrived, in milliseconds. */
+  lastReceivedAt: number = 0;
+
+  #settings: Readonly<ConnectionSettings>;
+  #state: State = State.closed;
+  #failure: Failure | null = null;
+  #finished = false;
+  readonly #timestampOffset: number;
+  #strayTokens = strayAcknowledgementBurst;
+  #strayAt = 0;
+
+  /** A connection that has not begun. Its sequence numbers begin no earlier than `smallestSequence`, unless that is -1. */
+  constructor(
+    context: TcpContext,
+    local: Endpoint,
+    remote: Endpoint,
+    path: Path,
+    settings: Readonly<ConnectionSettings>,
+    passive: boolean,
+    smallestSequence: number = -1,
+  ) {
+    this.context = context;
+    this.local = local;
+    this.remote = remote;
+    this.path = path;
+    this.passive = passive;
+    this.#settings = settings;
+    this.timestamps = context.options.timestamps;
+    this.selective = context.options.selectiveAcknowledgements;
+    this.windowScaling = context.options.windowScaling;
+    this.#timestampOffset = context.initialSequence.timestampOffset(local, remote);
+    this.receiver = new Receiver(context.storage, this.settings.receiveBufferBytes);
+    this.receiver.windowScale = Receiver.scaleFor(this.settings.receiveBufferBytes);
+    this.sender = new Sender(
+      this,
+      context.storage,
+      context.congestionControl(),
+      smallestSequence < 0
+        ? context.initialSequence.next(local, remote)
+        : later(context.initialSequence.next(local, remote), smallestSequence),
+      defaultSegmentBytes[local.address.family],
+      this.settings.sendBufferBytes,
+    );
+    this.sender.noDelay = this.settings.noDelay;
+    this.timers = new ConnectionTimers(this, context.timers);
+    this.lastReceivedAt = this.now;
+  }
+
+  /** The time, in milliseconds. */
+  get now(): number {
+    return this.context.timers.clock.now();
+  }
+
+  /** Where it stands. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Who watches, if anybody. */
+  get trace(): TcpTrace | null {
+    return this.context.trace;
+  }
+
+  /** Changes the state and tells who watches. */
+  setState(state: State): void {
+    const before = this.#state;
+    this.#state = state;
+    if (before !== state) this.trace?.state?.(this, before, state);
+  }
+
+  /** The maximum segment size that our SYN announces, in bytes: what a packet carries besides the fixed headers. */
+  get announcedSegmentBytes(): number {
+    return Math.min(65535, this.path.nic.mtu - this.path.network.fixedHeaderBytes - 20);
+  }
+
+  /** Our clock as timestamps show it (RFC 7323 section 5.4: one tick a millisecond), with this connection's offset. */
+  get timestampNow(): number {
+    return (Math.floor(this.now) + this.#timestampOffset) >>> 0;
+  }
+
+  /** When the segment with this timestamp was sent, in milliseconds; -1 when that cannot be. */
+  echoTime(echo: number): number {
+    const age = distance(this.timestampNow, echo);
+    return age < 0 ? -1 : Math.max(0, Math.floor(this.now) - age);
+  }
+
+  /** Sends SYN: the active open. */
+  open(): void {
+    this.setState(State.synSent);
+    this.sender.sendSyn(Flag.syn, this.now);
+    this.timers.update();
+  }
+
+  /** Sends the SYN, or the SYN and ACK, again or for the first time. */
+  sendSyn(): void {
+    this.sender.sendSyn(this.state === State.synReceived ? Flag.syn | Flag.ack : Flag.syn, this.now);
+  }
+
+  /** Takes the peer's options over, as its SYN says them. */
+  negotiate(maximumSegmentSize: number, windowScale: number, sackPermitted: boolean, timestamp: number | null): void {
+    this.timestamps = this.timestamps && timestamp !== null;
+    this.selective = this.selective && sackPermitted;
+    this.windowScaling = this.windowScaling && windowScale >= 0;
+    this.sender.windowScale = this.windowScaling ? windowScale : 0;
+    if (!this.windowScaling) this.receiver.windowScale = 0;
+    this.receiver.timestamps = this.timestamps;
+    this.receiver.selective = this.selective;
+    if (this.timestamps) this.receiver.setTimestamp(timestamp!, this.now);
+    this.peerSegmentBytes = maximumSegmentSize || defaultSegmentBytes[this.local.address.family];
+    this.fitSegments();
+  }
+
+  /** The maximum segment size that the peer announced, in bytes. */
+  peerSegmentBytes: number = 0;
+
+  /** Sets the size of full segments from what the peer takes and what the path carries (RFC 9293 section 3.7.1). */
+  fitSegments(): void {
+    const byPath = this.path.mtu - this.path.network.fixedHeaderBytes - 20;
+    const options = this.timestamps ? timestampsBytes : 0;
+    this.sender.resize(Math.max(smallestSegmentBytes, Math.min(this.peerSegmentBytes, byPath)) - options);
+  }
+
+  /** The handshake is complete. */
+  established(): void {
+    this.setState(State.established);
+    this.timers.update();
+    this.parent?.established(this);
+    this.observer?.established();
+  }
+
+  /** The peer has sent something that is certainly its own. */
+  heardFrom(segment: Segment): void {
+    this.lastReceivedAt = segment.arrivedAt;
+    this.timers.heard();
+  }
+
+  /** Both sides have closed: waits for stray segments (RFC 9293 section 3.6.1), without keeping all this alive. */
+  enterTimeWait(): void {
+    this.setState(State.timeWait);
+    this.sendAck();
+    this.context.enterTimeWait(this);
+  }
+
+  /** The waiting is over. */
+  timeWaitEnded(): void {
+    this.setState(State.closed);
+  }
+
+  /** As {@linkcode Transmitter.transmit}. */
+  transmit(flags: number, sequence: number, length: number): void {
+    this.context.writer.write(this, flags, sequence, length);
+  }
+
+  /** Sends an empty segment that acknowledges what has been received. */
+  sendAck(): void {
+    this.transmit(Flag.ack, this.sender.sndNxt, 0);
+  }
+
+  /**
+   * Acknowledges a segment that lies outside the window. Limited for each connection, so that two ends that disagree
+   * about where they are do not acknowledge each other for ever.
+   */
+  sendStrayAck(): void {
+    const now = this.now;
+    this.#strayTokens = Math.min(
+      strayAcknowledgementBurst,
+      this.#strayTokens + (now - this.#strayAt) * strayAcknowledgementBurst / 1000,
+    );
+    this.#strayAt = now;
+    if (this.#strayTokens < 1) {
+      this.context.counters.strayAcksSuppressed++;
+      return;
+    }
+    this.#strayTokens--;
+    this.sendAck();
+  }
+
+  /** Answers something suspicious with an acknowledgement, from the budget of all connections (RFC 5961 section 7). */
+  sendChallengeAck(): void {
+    if (!this.context.challenges.take(this.now)) {
+      this.context.counters.challengeAcksSuppressed++;
+      return;
+    }
+    this.context.counters.challengeAcks++;
+    this.sendAck();
+  }
+
+  /** Sends RST that the peer must believe. */
+  sendReset(): void {
+    this.transmit(Flag.rst | Flag.ack, this.sender.sndNxt, 0);
+  }
+
+  /** Marks the connection for {@linkcode Connection.flush} at the end of the batch. */
+  queueFlush(): void {
+    this.context.queueFlush(this);
+  }
+
+  /** Sends what is due: data, acknowledgements; and sets the timers. */
+  flush(): void {
+    if (this.#finished || this.#state < State.synReceived) return;
+    if (this.#state !== State.synReceived) {
+      this.sender.output(this.now);
+      this.#enterFinStates();
+    }
+    if (this.receiver.ackNeed === AckNeed.now) this.sendAck();
+    this.timers.update();
+  }
+
+  /** The FIN has gone out: the state says so. */
+  #enterFinStates(): void {
+    if (!this.sender.finSent) return;
+    if (this.#state === State.established) this.setState(State.finWait1);
+    else if (this.#state === State.closeWait) this.setState(State.lastAck);
+  }
+
+  /** Bytes that can be received now. */
+  get receivable(): number {
+    return this.receiver.queued;
+  }
+
+  /** Whether nothing more will come. */
+  get ended(): boolean {
+    return this.receiver.finReached && this.receiver.queued === 0;
+  }
+
+  /** Why the connection is over. */
+  get failure(): Failure | null {
+    return this.#failure;
+  }
+
+  /** Bytes taken for sending that are not acknowledged. */
+  get unacknowledged(): number {
+    return this.sender.queued;
+  }
+
+  /** Copies received bytes into `target` and returns how many. */
+  receive(target: Uint8Array): number {
+    const length = this.receiver.read(target, this.now, this.sender.rtt.smoothed);
+    if (length > 0 && !this.#finished && this.#receiving && this.receiver.windowUpdateDue) this.sendAck();
+    return length;
+  }
+
+  get #receiving(): boolean {
+    return this.#state === State.established || this.#state === State.finWait1 || this.#state === State.finWait2;
+  }
+
+  /** Takes bytes for sending and returns how many. */
+  send(source: Uint8Array): number {
+    if (this.#finished || this.#state === State.timeWait) return 0;
+    const length = this.sender.append(source);
+    if (length > 0) this.#output();
+    return length;
+  }
+
+  /** Sends FIN behind what was taken for sending. */
+  shutdown(): void {
+    if (this.#finished || this.sender.finQueued) return;
+    this.sender.finQueued = true;
+    this.#output();
+  }
+
+  #output(): void {
+    if (this.#state === State.established || this.#state === State.closeWait) {
+      this.receiver.interactive();
+      this.flush();
+    }
+  }
+
+  /** Gives the connection up in good order. */
+  close(): void {
+    if (this.abandoned) return;
+    this.abandoned = true;
+    if (this.#finished) return this.receiver.discard();
+    if (this.#state === State.synSent) return this.finish(null);
+    // RFC 2525 section 2.17: data that nobody will read are a failure that the peer should hear of.
+    if (this.receiver.queued > 0 && this.#state >= State.established) {
+      if (this.#state !== State.timeWait) this.sendReset();
+      return this.finish(null);
+    }
+    this.shutdown();
+    this.timers.update();
+  }
+
+  /** Ends the connection at once and tells the peer by RST. */
+  abort(): void {
+    this.abandoned = true;
+    if (this.#finished) return this.receiver.discard();
+    if (this.#state >= State.synReceived && this.#state !== State.timeWait) this.sendReset();
+    this.finish(null);
+  }
+
+  /** Ends the connection because of a failure. */
+  fail(name: ErrorName, message: string): void {
+    this.finish({ name, message });
+  }
+
+  /** Gives the connection up because the peer does not answer. */
+  giveUp(why: string): void {
+    this.fail("TimedOut", `The peer does not answer: ${why}`);
+  }
+
+  /** Ends the connection: gives everything back and tells its user. What has been received can still be read. */
+  finish(failure: Failure | null): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#failure = failure;
+    this.timers.dispose();
+    this.sender.clear();
+    if (this.abandoned) this.receiver.discard();
+    else this.receiver.stop();
+    this.context.forget(this);
+    if (this.#state !== State.timeWait) this.setState(State.closed);
+    this.onFinish?.();
+    this.onFinish = null;
+    this.parent?.ended(this);
+    this.parent = null;
+    this.observer?.closed(failure);
+  }
+
+  /** Whether it is over. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
+  /** Its settings. */
+  get settings(): Readonly<ConnectionSettings> {
+    return this.#settings;
+  }
+
+  /** Changes some of its settings. */
+  configure(changes: Partial<ConnectionSettings>): void {
+    const settings = this.#settings = { ...this.#settings, ...changes };
+    this.sender.limit = settings.sendBufferBytes;
+    this.sender.noDelay = settings.noDelay;
+    if (changes.receiveBufferBytes !== undefined) this.receiver.maximum = settings.receiveBufferBytes;
+    if (this.#finished) return;
+    if (changes.noDelay) this.#output();
+    this.timers.update();
+  }
+
+  /** What is known of it. */
+  info(): TcpInfo {
+    const { sender, receiver } = this;
+    const { rtt, window, recovery } = sender;
+    return {
+      state: stateName(this.#state),
+      rtt: rtt.smoothed,
+      rttVariance: rtt.variance,
+      rttMin: rtt.minimum,
+      rto: rtt.baseTimeout,
+      backoff: rtt.backoff,
+      congestionWindow: Math.floor(window.size),
+      slowStartThreshold: Math.floor(window.slowStartThreshold),
+      congestionControl: sender.control.name,
+      congestionState: recoveryStateNames[recovery.state],
+      bytesInFlight: sender.scoreboard.inFlight,
+      sendMss: sender.segmentBytes,
+      sendWindow: sender.sndWnd,
+      sendWindowScale: sender.windowScale,
+      sndUna: sender.sndUna,
+      sndNxt: sender.sndNxt,
+      sendQueued: sender.queued,
+      rcvNxt: receiver.rcvNxt,
+      rightEdge: receiver.rightEdge,
+      receiveWindow: receiver.window,
+      receiveWindowScale: receiver.windowScale,
+      receiveQueued: receiver.queued,
+      receiveOutOfOrder: receiver.outOfOrder.bytes,
+      bytesSent: sender.bytesSent,
+      bytesRetransmitted: sender.bytesRetransmitted,
+      bytesAcknowledged: this.#bytesAcknowledged,
+      bytesReceived: receiver.bytesReceived,
+      segmentsSent: this.segmentsSent,
+      segmentsReceived: this.segmentsReceived,
+      segmentsRetransmitted: sender.segmentsRetransmitted,
+      timestamps: this.timestamps,
+      selectiveAcknowledgements: this.selective,
+    };
+  }
+
+  /** Payload bytes that the peer has acknowledged: what was sent, less what is still out. */
+  get #bytesAcknowledged(): number {
+    const { sender } = this;
+    return sender.bytesSent - (sender.queued - sender.unsent);
+  }
+}

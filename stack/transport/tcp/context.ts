@@ -1,0 +1,113 @@
+/**
+ * What all connections of a stack share.
+ *
+ * @module
+ */
+
+import type { Random } from "../../random.ts";
+import type { Timers } from "../../timers.ts";
+import type { ChallengeBudget } from "./challenge.ts";
+import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
+import type { Connection } from "./connection.ts";
+import type { InitialSequence } from "./isn.ts";
+import type { RingStorage } from "./ring.ts";
+import type { Acknowledgement } from "./acknowledgement.ts";
+import type { Sender } from "./send.ts";
+import type { SegmentWriter } from "./segment_writer.ts";
+import type { TcpTrace } from "./trace.ts";
+
+/** The counters of TCP. */
+export interface TcpCounters {
+  /** Segments received, good or not. */
+  received: number;
+  /** Segments too short for their header. */
+  truncated: number;
+  /** Segments with a wrong checksum. */
+  badChecksum: number;
+  /** Segments to or from a broadcast, multicast or unspecified address, or with port 0. */
+  badAddress: number;
+  /** Segments for which there is neither a connection nor a listener; they were answered with RST where allowed. */
+  noConnection: number;
+  /** Segments outside the window. */
+  outsideWindow: number;
+  /** Segments with a timestamp that is too old (PAWS). */
+  oldTimestamp: number;
+  /** Segments without the bits that their state asks for. */
+  unexpected: number;
+  /** Acknowledgements of something that was never sent, or too long ago. */
+  badAcknowledgement: number;
+  /** Challenge ACKs sent. */
+  challengeAcks: number;
+  /** Challenge ACKs not sent because of their limit. */
+  challengeAcksSuppressed: number;
+  /** Acknowledgements of segments outside the window not sent because of their limit. */
+  strayAcksSuppressed: number;
+  /** RSTs sent in answer to segments that belong to no connection. */
+  resetsSent: number;
+  /** RSTs received and believed. */
+  resetsReceived: number;
+  /** Connections opened by us. */
+  activeOpens: number;
+  /** Connections opened by peers. */
+  passiveOpens: number;
+  /** SYNs dropped because the SYN queue or the accept queue of a listener was full. */
+  synDropped: number;
+  /** Handshakes completed while the accept queue was full. */
+  acceptQueueFull: number;
+  /** Retransmission time-outs. */
+  timeouts: number;
+  /** Tail loss probes. */
+  tailProbes: number;
+  /** Probes of a closed window. */
+  windowProbes: number;
+  /** Keep-alive probes. */
+  keepAliveProbes: number;
+  /** Connections in TIME-WAIT that were dropped early because there were too many. */
+  timeWaitOverflow: number;
+  /** SYNs that reopened a connection in TIME-WAIT. */
+  timeWaitReused: number;
+}
+
+/** Settings of TCP as a whole. */
+export interface TcpOptionsOffered {
+  /** Offer and accept timestamps (RFC 7323). */
+  timestamps: boolean;
+  /** Offer and accept selective acknowledgements (RFC 2018). */
+  selectiveAcknowledgements: boolean;
+  /** Offer and accept window scaling (RFC 7323). */
+  windowScaling: boolean;
+}
+
+/** What all connections of a stack share. */
+export interface TcpContext {
+  /** Timers, and through them the clock. */
+  readonly timers: Timers;
+  /** Chance. */
+  readonly random: Random;
+  /** Storage of the rings. */
+  readonly storage: RingStorage;
+  /** Sends segments. */
+  readonly writer: SegmentWriter;
+  /** Chooses initial sequence numbers. */
+  readonly initialSequence: InitialSequence;
+  /** Makes congestion control state. */
+  readonly congestionControl: CongestionControlFactory;
+  /** The budget of challenge ACKs. */
+  readonly challenges: ChallengeBudget;
+  /** The counters. */
+  readonly counters: TcpCounters;
+  /** Which options are offered. */
+  readonly options: TcpOptionsOffered;
+  /** Who watches, if anybody. */
+  readonly trace: TcpTrace | null;
+  /** Digests acknowledgements; used by one connection at a time. */
+  readonly acknowledgement: Acknowledgement;
+  /** The shared sample object, filled with where `sender` stands. */
+  sampleFor(sender: Sender, bytes: number, now: number): AckSample;
+  /** Has `connection.flush()` called at the end of the present batch. */
+  queueFlush(connection: Connection): void;
+  /** Takes a connection that is over out of the table. */
+  forget(connection: Connection): void;
+  /** Hands a connection's end over to TIME-WAIT. */
+  enterTimeWait(connection: Connection): void;
+}

@@ -1,0 +1,47 @@
+/**
+ * Initial sequence numbers (RFC 6528) and timestamp offsets (RFC 7323 section 7.1): a clock plus a keyed function of
+ * the connection's addresses and ports, so that nobody off the path can guess them.
+ *
+ * @module
+ */
+
+import type { Clock } from "../../clock.ts";
+import type { Random } from "../../random.ts";
+import type { Endpoint } from "../endpoint.ts";
+import { sipHash } from "../../siphash.ts";
+
+/** The clock of initial sequence numbers ticks every 4 microseconds (RFC 9293 section 3.4.1). */
+const ticksPerMillisecond = 250;
+
+/** Chooses initial sequence numbers and timestamp offsets with a secret of its own. */
+export class InitialSequence {
+  readonly #clock: Clock;
+  readonly #key = new Uint32Array(4);
+  readonly #message = new Uint32Array(10);
+
+  /** Draws the secret from `random`. */
+  constructor(clock: Clock, random: Random) {
+    this.#clock = clock;
+    for (let word = 0; word < 4; word++) this.#key[word] = random.uint32();
+  }
+
+  /** The initial sequence number of a connection that starts now. */
+  next(local: Endpoint, remote: Endpoint): number {
+    return (this.#hash(local, remote, 0) + Math.floor(this.#clock.now() * ticksPerMillisecond)) >>> 0;
+  }
+
+  /** What is added to the clock for the timestamps of a connection: the same for the same addresses and ports. */
+  timestampOffset(local: Endpoint, remote: Endpoint): number {
+    return this.#hash(local, remote, 1);
+  }
+
+  #hash(local: Endpoint, remote: Endpoint, purpose: number): number {
+    const message = this.#message;
+    let length = 0;
+    for (const word of local.address.words) message[length++] = word;
+    for (const word of remote.address.words) message[length++] = word;
+    message[length++] = ((local.port << 16) | remote.port) >>> 0;
+    message[length++] = purpose;
+    return sipHash(this.#key, message, length);
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * A listening port: the handshakes under way (the SYN queue) and the connections that wait to be accepted (the accept
+ * queue), both bounded.
+ *
+ * @module
+ */
+
+import type { Endpoint } from "../endpoint.ts";
+import type { Connection, ConnectionParent } from "./connection.ts";
+import type { TcpCounters } from "./context.ts";
+import type { ConnectionSettings, UserListener } from "./user.ts";
+
+/** Handshakes that may be under way at once, at least. */
+const smallestSynQueue = 128;
+
+/** A listening port. */
+export class Listener implements UserListener, ConnectionParent {
+  /** Where it listens. */
+  readonly local: Endpoint;
+  /** What its connections start with. */
+  readonly settings: Readonly<ConnectionSettings>;
+  /** Called when a connection can be accepted. */
+  onAcceptable: (() => void) | null = null;
+
+  readonly #backlog: number;
+  readonly #counters: TcpCounters;
+  readonly #onClose: (listener: Listener) => void;
+  /** In order of arrival. */
+  readonly #synQueue = new Set<Connection>();
+  /** In order of completion. */
+  readonly #acceptQueue = new Set<Connection>();
+  #closed = false;
+
+  /** Made by TCP; `onClose` gives back what it reserved. */
+  constructor(
+    local: Endpoint,
+    backlog: number,
+    settings: Readonly<ConnectionSettings>,
+    counters: TcpCounters,
+    onClose: (listener: Listener) => void,
+  ) {
+    this.local = local;
+    this.settings = settings;
+    this.#backlog = backlog;
+    this.#counters = counters;
+    this.#onClose = onClose;
+  }
+
+  /** Handshakes under way. */
+  get handshakes(): number {
+    return this.#synQueue.size;
+  }
+
+  /** Connections that wait to be accepted. */
+  get acceptable(): number {
+    return this.#acceptQueue.size;
+  }
+
+  /**
+   * Whether a SYN may begin a handshake. When too many are under way the oldest is given up: an honest client needs
+   * one round trip, while those that will never answer pile up.
+   */
+  admitsSyn(): boolean {
+    if (this.#acceptQueue.size >= this.#backlog) {
+      this.#counters.synDropped++;
+      return false;
+    }
+    if (this.#synQueue.size >= Math.max(smallestSynQueue, this.#backlog)) {
+      this.#counters.synDropped++;
+      const [oldest] = this.#synQueue;
+      oldest!.finish(null);
+    }
+    return true;
+  }
+
+  /** A handshake has begun. */
+  begin(connection: Connection): void {
+    connection.parent = this;
+    this.#synQueue.add(connection);
+  }
+
+  /** Whether a handshake may be completed now; if not, the peer will try again. */
+  admits(_connection: Connection): boolean {
+    if (this.#acceptQueue.size < this.#backlog) return true;
+    this.#counters.acceptQueueFull++;
+    return false;
+  }
+
+  /** A handshake is complete. */
+  established(connection: Connection): void {
+    this.#synQueue.delete(connection);
+    this.#acceptQueue.add(connection);
+    this.onAcceptable?.();
+  }
+
+  /** A connection is over before it was accepted. One that has data or an end to show is kept. */
+  ended(connection: Connection): void {
+    this.#synQueue.delete(connection);
+    this.#acceptQueue.delete(connection);
+  }
+
+  /** The connection that has waited longest, or null. */
+  accept(): Connection | null {
+    const [connection] = this.#acceptQueue;
+    if (connection === undefined) return null;
+    this.#acceptQueue.delete(connection);
+    connection.parent = null;
+    return connection;
+  }
+
+  /** Stops listening; connections that nobody accepted are reset. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#onClose(this);
+    for (const connection of [...this.#synQueue, ...this.#acceptQueue]) connection.abort();
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * TCP options: maximum segment size (RFC 9293 section 3.7.1), window scale and timestamps (RFC 7323), selective
+ * acknowledgement (RFC 2018).
+ *
+ * @module
+ */
+
+/** Option kinds (IANA "TCP Option Kind Numbers"). */
+export const OptionKind = {
+  endOfOptions: 0,
+  noOperation: 1,
+  maximumSegmentSize: 2,
+  windowScale: 3,
+  sackPermitted: 4,
+  sack: 5,
+  timestamps: 8,
+} as const;
+
+/** Bytes of the timestamps option with the two paddings in front of it. */
+export const timestampsBytes = 12;
+
+/** The most SACK blocks that one segment can carry. */
+export const maximumSackBlocks = 4;
+
+/** Largest shift count that is honoured (RFC 7323 section 2.3). */
+const maximumWindowScale = 14;
+
+/** What the options of one segment say. One object is made and filled again for each segment. */
+export class TcpOptions {
+  /** Maximum segment size in bytes, or 0 when the option is absent. */
+  maximumSegmentSize: number = 0;
+  /** Shift count, 0 to 14, or -1 when the option is absent. */
+  windowScale: number = -1;
+  /** Whether SACK-permitted is there. */
+  sackPermitted: boolean = false;
+  /** Whether timestamps are there. */
+  hasTimestamps: boolean = false;
+  /** The sender's clock, TSval. */
+  timestampValue: number = 0;
+  /** The clock value that is echoed, TSecr. */
+  timestampEcho: number = 0;
+  /** How many SACK blocks are there. */
+  sackBlocks: number = 0;
+  /** Left and right edge of each SACK block, alternating. */
+  readonly sackEdges: Uint32Array = new Uint32Array(2 * maximumSackBlocks);
+
+  /**
+   * Reads the options in `[at, end)`. Malformed options end the reading and those before them stand; options whose
+   * length does not fit their kind are skipped. Never throws.
+   */
+  parse(view: DataView, at: number, end: number): void {
+    this.maximumSegmentSize = 0;
+    this.windowScale = -1;
+    this.sackPermitted = false;
+    this.hasTimestamps = false;
+    this.sackBlocks = 0;
+    while (at < end) {
+      const kind = view.getUint8(at);
+      if (kind === OptionKind.endOfOptions) return;
+      if (kind === OptionKind.noOperation) {
+        at++;
+        continue;
+      }
+      if (at + 2 > end) return;
+      const length = view.getUint8(at + 1);
+      if (length < 2 || at + length > end) return;
+      this.#parseOne(view, at, kind, length);
+      at += length;
+    }
+  }
+
+  #parseOne(view: DataView, at: number, kind: number, length: number): void {
+    switch (kind) {
+      case OptionKind.maximumSegmentSize:
+        if (length === 4) this.maximumSegmentSize = view.getUint16(at + 2);
+        break;
+      case OptionKind.windowScale:
+        // RFC 7323 section 2.3: a larger shift count is taken as 14.
+        if (length === 3) this.windowScale = Math.min(view.getUint8(at + 2), maximumWindowScale);
+        break;
+      case OptionKind.sackPermitted:
+        if (length === 2) this.sackPermitted = true;
+        break;
+      case OptionKind.timestamps:
+        if (length === 10) {
+          this.hasTimestamps = true;
+          this.timestampValue = view.getUint32(at + 2);
+          this.timestampEcho = view.getUint32(at + 6);
+        }
+        break;
+      case OptionKind.sack:
+        if ((length - 2) % 8 === 0) {
+          this.sackBlocks = Math.min((length - 2) / 8, maximumSackBlocks);
+          for (let edge = 0; edge < 2 * this.sackBlocks; edge++) {
+            this.sackEdges[edge] = view.getUint32(at + 2 + 4 * edge);
+          }
+        }
+        break;
+    }
+  }
+}
+
+/** Writes a maximum segment size option and returns the offset behind it. */
+export function writeMaximumSegmentSize(view: DataView, at: number, bytes: number): number {
+  view.setUint8(at, OptionKind.maximumSegmentSize);
+  view.setUint8(at + 1, 4);
+  view.setUint16(at + 2, bytes);
+  return at + 4;
+}
+
+/** Writes padding and a window scale option and returns the offset behind it: four bytes. */
+export function writeWindowScale(view: DataView, at: number, shift: number): number {
+  view.setUint8(at, OptionKind.noOperation);
+  view.setUint8(at + 1, OptionKind.windowScale);
+  view.setUint8(at + 2, 3);
+  view.setUint8(at + 3, shift);
+  return at + 4;
+}
+
+/** Writes SACK-permitted in place of the two paddings in front of a timestamps option that stands at `at`. */
+export function writeSackPermitted(view: DataView, at: number): number {
+  view.setUint8(at, OptionKind.sackPermitted);
+  view.setUint8(at + 1, 2);
+  return at + 2;
+}
+
+/** Writes `count` paddings and returns the offset behind them. */
+export function writePadding(view: DataView, at: number, count: number): number {
+  for (; count > 0; count--) view.setUint8(at++, OptionKind.noOperation);
+  return at;
+}
+
+/** Writes a timestamps option without padding and returns the offset behind it: ten bytes. */
+export function writeTimestamps(view: DataView, at: number, value: number, echo: number): number {
+  view.setUint8(at, OptionKind.timestamps);
+  view.setUint8(at + 1, 10);
+  view.setUint32(at + 2, value);
+  view.setUint32(at + 6, echo);
+  return at + 10;
+}
+
+/** Bytes of a SACK option with `blocks` blocks and the two paddings in front of it; 0 without blocks. */
+export function sackBytes(blocks: number): number {
+  return blocks === 0 ? 0 : 4 + 8 * blocks;
+}
+
+/** Writes padding and a SACK option with the first `blocks` blocks of `edges`, and returns the offset behind it. */
+export function writeSack(view: DataView, at: number, edges: Uint32Array, blocks: number): number {
+  at = writePadding(view, at, 2);
+  view.setUint8(at, OptionKind.sack);
+  view.setUint8(at + 1, 2 + 8 * blocks);
+  at += 2;
+  for (let edge = 0; edge < 2 * blocks; edge++, at += 4) view.setUint32(at, edges[edge]!);
+  return at;
+}

@@ -1,0 +1,131 @@
+/**
+ * Ranges of sequence space that have been received behind a hole. They are also the state from which SACK blocks are
+ * made (RFC 2018 section 4).
+ *
+ * @module
+ */
+
+import { after, before, distance, earlier, later, notAfter, notBefore } from "../../sequence.ts";
+
+/** The most ranges that are kept: a peer that makes more holes than that only hurts its own speed. */
+export const maximumRanges = 256;
+
+/** Disjoint ranges in sequence order. */
+export class Ranges {
+  readonly #starts: number[] = [];
+  readonly #ends: number[] = [];
+  /** When each range last grew, as a running number: the latest goes into the first SACK block. */
+  readonly #touched: number[] = [];
+  #touches = 0;
+  /** Bytes in all ranges. */
+  bytes: number = 0;
+
+  /** How many ranges there are. */
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  /** First sequence number of the first range. */
+  get firstStart(): number {
+    return this.#starts[0]!;
+  }
+
+  /** Sequence number behind the first range. */
+  get firstEnd(): number {
+    return this.#ends[0]!;
+  }
+
+  /** Sequence number behind the last range. */
+  get lastEnd(): number {
+    return this.#ends[this.#ends.length - 1]!;
+  }
+
+  /** Adds `[start, end)`, joining what it touches. Returns false, and changes nothing, when there are too many. */
+  add(start: number, end: number): boolean {
+    const starts = this.#starts;
+    const ends = this.#ends;
+    let from = 0;
+    while (from < starts.length && before(ends[from]!, start)) from++;
+    let to = from;
+    while (to < starts.length && notAfter(starts[to]!, end)) to++;
+    if (to === from) {
+      if (starts.length >= maximumRanges) return false;
+      starts.splice(from, 0, start);
+      ends.splice(from, 0, end);
+      this.#touched.splice(from, 0, ++this.#touches);
+      this.bytes += distance(end, start);
+      return true;
+    }
+    const joinedStart = earlier(start, starts[from]!);
+    const joinedEnd = later(end, ends[to - 1]!);
+    for (let index = from; index < to; index++) this.bytes -= distance(ends[index]!, starts[index]!);
+    this.bytes += distance(joinedEnd, joinedStart);
+    starts[from] = joinedStart;
+    ends[from] = joinedEnd;
+    this.#touched[from] = ++this.#touches;
+    if (to > from + 1) {
+      starts.splice(from + 1, to - from - 1);
+      ends.splice(from + 1, to - from - 1);
+      this.#touched.splice(from + 1, to - from - 1);
+    }
+    return true;
+  }
+
+  /** Drops everything before `sequence`. */
+  dropBefore(sequence: number): void {
+    while (this.#starts.length > 0 && notAfter(this.#ends[0]!, sequence)) {
+      this.bytes -= distance(this.#ends[0]!, this.#starts[0]!);
+      this.#starts.shift();
+      this.#ends.shift();
+      this.#touched.shift();
+    }
+    if (this.#starts.length > 0 && before(this.#starts[0]!, sequence)) {
+      this.bytes -= distance(sequence, this.#starts[0]!);
+      this.#starts[0] = sequence;
+    }
+  }
+
+  /** Whether all of `[start, end)` is there. */
+  covers(start: number, end: number): boolean {
+    for (let index = 0; index < this.#starts.length; index++) {
+      if (notBefore(start, this.#starts[index]!) && notAfter(end, this.#ends[index]!)) return true;
+    }
+    return false;
+  }
+
+  /** The range in which `sequence` lies, as an index, or -1. */
+  indexOf(sequence: number): number {
+    for (let index = 0; index < this.#starts.length; index++) {
+      if (notBefore(sequence, this.#starts[index]!) && before(sequence, this.#ends[index]!)) return index;
+      if (after(this.#starts[index]!, sequence)) return -1;
+    }
+    return -1;
+  }
+
+  /**
+   * Writes up to `limit` SACK blocks to `edges` from block `block` on, the range that grew last first (RFC 2018
+   * section 4), and returns the number of blocks that `edges` now holds.
+   */
+  blocks(edges: Uint32Array, block: number, limit: number): number {
+    let bound = Infinity;
+    while (block < limit) {
+      let latest = -1;
+      for (let index = 0; index < this.#touched.length; index++) {
+        const touched = this.#touched[index]!;
+        if (touched < bound && (latest < 0 || touched > this.#touched[latest]!)) latest = index;
+      }
+      if (latest < 0) break;
+      bound = this.#touched[latest]!;
+      edges[2 * block] = this.#starts[latest]!;
+      edges[2 * block + 1] = this.#ends[latest]!;
+      block++;
+    }
+    return block;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#starts.length = this.#ends.length = this.#touched.length = 0;
+    this.bytes = 0;
+  }
+}

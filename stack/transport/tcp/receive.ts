@@ -1,0 +1,343 @@
+/**
+ * The receiving half of a connection: which segments are acceptable, where their data go, when to acknowledge them,
+ * and how much more the peer may send.
+ *
+ * @module
+ */
+
+import { add, after, before, distance, earlier, later, notAfter, notBefore } from "../../sequence.ts";
+import { maximumSackBlocks } from "./options.ts";
+import { Ranges } from "./ranges.ts";
+import { ByteRing, type RingStorage } from "./ring.ts";
+import type { Segment } from "./segment.ts";
+
+/** How soon data must be acknowledged. */
+export const AckNeed = {
+  none: 0,
+  /** Within the delayed-acknowledgement time, or with the next segment that goes out. */
+  delayed: 1,
+  /** With the next flush. */
+  now: 2,
+} as const;
+
+/** One of the values of {@linkcode AckNeed}. */
+export type AckNeed = (typeof AckNeed)[keyof typeof AckNeed];
+
+/** The window that is offered at first, in bytes; it grows with what the application reads. */
+const initialWindow = 65535;
+
+/** Segments that are acknowledged at once at the start of a flow, so that the peer's slow start is not held back. */
+const quickAcknowledgements = 16;
+
+/** RFC 7323 section 5.5: after this long without a segment, in milliseconds, TS.Recent is no longer believed. */
+const timestampLifetime = 24 * 24 * 3600 * 1000;
+
+/** The receiving half of one connection. */
+export class Receiver {
+  /** RCV.NXT. */
+  rcvNxt: number = 0;
+  /** The right edge that was announced: RCV.NXT + RCV.WND. It never moves back. */
+  rightEdge: number = 0;
+  /** Shift count of the windows that we announce. */
+  windowScale: number = 0;
+  /** Sequence number of the peer's FIN; meaningful when `finKnown`. */
+  finSequence: number = 0;
+  /** Whether the peer's FIN has been seen, in order or not. */
+  finKnown: boolean = false;
+  /** Whether the peer's FIN has been reached: nothing more will come. */
+  finReached: boolean = false;
+  /** See {@linkcode AckNeed}. */
+  ackNeed: AckNeed = AckNeed.none;
+  /** Whether timestamps are in use. */
+  timestamps: boolean = false;
+  /** TS.Recent (RFC 7323 section 4.3). */
+  recentTimestamp: number = 0;
+  /** Last.ACK.sent: what the last segment that we sent acknowledged. */
+  lastAckSent: number = 0;
+  /** Payload of the largest segment that the peer sent lately, in bytes: what counts as a full segment. */
+  segmentBytes: number = 536;
+  /** Payload bytes received in order. */
+  bytesReceived: number = 0;
+  /** Whether SACK blocks may be sent. */
+  selective: boolean = false;
+  /** Data that arrived behind a hole. */
+  readonly outOfOrder: Ranges = new Ranges();
+
+  readonly #ring: ByteRing;
+  #queued = 0;
+  #limit = initialWindow;
+  #maximum: number;
+  #recentTimestampAt = 0;
+  #unacknowledged = 0;
+  #quick = quickAcknowledgements;
+  #duplicateStart = 0;
+  #duplicateEnd = 0;
+
+  #tuneAt = -1;
+  #tuneBytes = 0;
+  #delivered = 0;
+
+  /** Starts empty; at most `maximum` bytes will wait for the application. */
+  constructor(storage: RingStorage, maximum: number) {
+    this.#ring = new ByteRing(storage);
+    this.#maximum = maximum;
+    this.#limit = Math.min(initialWindow, maximum);
+  }
+
+  /** In-order bytes that wait for the application. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** RCV.WND, in bytes. */
+  get window(): number {
+    return distance(this.rightEdge, this.rcvNxt);
+  }
+
+  /** Changes the most bytes that wait for the application. The window that was announced stays. */
+  set maximum(bytes: number) {
+    this.#maximum = bytes;
+    this.#limit = Math.min(this.#limit, bytes);
+  }
+
+  /** The shift count with which the largest window can be announced (RFC 7323 section 2.2). */
+  static scaleFor(maximum: number): number {
+    let scale = 0;
+    while (scale < 14 && 65535 << scale < maximum) scale++;
+    return scale;
+  }
+
+  /** The window that a SYN announces: never scaled (RFC 7323 section 2.2). */
+  get synWindow(): number {
+    return Math.min(this.#limit, 65535);
+  }
+
+  /** Starts with the peer's initial sequence number: its SYN has been received. */
+  start(initialSequence: number): void {
+    this.rcvNxt = add(initialSequence, 1);
+    this.rightEdge = add(this.rcvNxt, this.synWindow);
+    this.lastAckSent = this.rcvNxt;
+  }
+
+  /**
+   * Whether a segment lies in the window (RFC 9293 section 3.10.7.4, first step). A segment at RCV.NXT is taken even
+   * when the window is closed: its data are cut off, its acknowledgement counts.
+   */
+  acceptable(sequence: number, length: number): boolean {
+    if (sequence === this.rcvNxt) return true;
+    if (notBefore(sequence, this.rcvNxt) && before(sequence, this.rightEdge)) return true;
+    if (length === 0) return false;
+    const last = add(sequence, length - 1);
+    return before(sequence, this.rcvNxt) && notBefore(last, this.rcvNxt);
+  }
+
+  /** Whether a timestamp is older than the most recent one: PAWS (RFC 7323 section 5). */
+  isOldTimestamp(value: number, now: number): boolean {
+    return before(value, this.recentTimestamp) && now - this.#recentTimestampAt <= timestampLifetime;
+  }
+
+  /** Takes the timestamp of an acceptable segment over, where RFC 7323 section 4.3 says so. */
+  noteTimestamp(value: number, sequence: number, now: number): void {
+    if (notBefore(value, this.recentTimestamp) || now - this.#recentTimestampAt > timestampLifetime) {
+      if (notAfter(sequence, this.lastAckSent)) this.setTimestamp(value, now);
+    }
+  }
+
+  /** Takes a timestamp over. */
+  setTimestamp(value: number, now: number): void {
+    this.recentTimestamp = value;
+    this.#recentTimestampAt = now;
+  }
+
+  /**
+   * Takes the data and FIN of an acceptable segment. Returns whether something became readable: data in order, or the
+   * end.
+   */
+  take(segment: Segment, now: number): boolean {
+    const { sequence, length, dataAt, packet } = segment;
+    let end = add(sequence, length);
+    let fin = segment.fin;
+    if (after(segment.end, this.rightEdge) && (length > 0 || sequence !== this.rcvNxt)) {
+      // RFC 9293 section 3.10.7.4: what lies outside the window is cut off, a FIN first. A bare FIN needs no buffer.
+      end = earlier(end, this.rightEdge);
+      fin = false;
+      this.ackNeed = AckNeed.now;
+    }
+    if (this.finKnown && after(end, this.finSequence)) end = this.finSequence;
+    if (fin && !this.finKnown) {
+      this.finKnown = true;
+      this.finSequence = end;
+    }
+    const start = later(sequence, this.rcvNxt);
+    if (length > 0) {
+      if (before(sequence, this.rcvNxt)) this.#noteDuplicate(sequence, earlier(end, this.rcvNxt));
+      if (before(start, end)) this.#store(start, end, packet.bytes, dataAt + distance(start, sequence), now);
+    }
+    if (this.finKnown && !this.finReached && this.rcvNxt === this.finSequence) {
+      this.finReached = true;
+      this.rcvNxt = add(this.rcvNxt, 1);
+      // The FIN took a byte of the window that was announced.
+      if (before(this.rightEdge, this.rcvNxt)) this.rightEdge = this.rcvNxt;
+      this.ackNeed = AckNeed.now;
+      return true;
+    }
+    if (fin && !this.finReached) this.ackNeed = AckNeed.now;
+    return this.#queued > 0;
+  }
+
+  /** Copies bytes to the application and returns how many. */
+  read(target: Uint8Array, now: number, rtt: number): number {
+    const length = Math.min(target.length, this.#queued);
+    this.#ring.read(0, target, 0, length);
+    this.#ring.consume(length);
+    this.#queued -= length;
+    this.#delivered += length;
+    if (this.#queued === 0 && this.outOfOrder.count === 0) this.#ring.clear();
+    this.#tune(now, rtt);
+    return length;
+  }
+
+  /**
+   * Moves the right edge as far as the buffer allows and it is worth it, and returns the window field that announces
+   * it (RFC 9293 section 3.8.6.2.2; RFC 7323 section 2.3).
+   */
+  announce(scaled: boolean): number {
+    const scale = scaled ? this.windowScale : 0;
+    const wanted = this.#wantedEdge(scale);
+    if (this.#worthAnnouncing(wanted)) this.rightEdge = wanted;
+    const window = this.window;
+    // The peer sees the window in steps: rounded up, so that the edge that it has seen does not move back.
+    const field = Math.min(65535, Math.ceil(window / 2 ** scale));
+    const announced = add(this.rcvNxt, field * 2 ** scale);
+    if (after(announced, this.rightEdge)) this.rightEdge = announced;
+    return field;
+  }
+
+  /** Whether reading has made so much room that the peer should hear of it now. */
+  get windowUpdateDue(): boolean {
+    if (this.finReached) return false;
+    const wanted = this.#wantedEdge(this.windowScale);
+    return this.#worthAnnouncing(wanted) && this.window < this.#limit / 2;
+  }
+
+  /** A segment goes out that acknowledges everything up to RCV.NXT. */
+  acknowledged(): void {
+    if (this.ackNeed === AckNeed.now && this.#quick > 0) this.#quick--;
+    this.ackNeed = AckNeed.none;
+    this.#unacknowledged = 0;
+    this.lastAckSent = this.rcvNxt;
+  }
+
+  /** Ends the quick acknowledgements: the application answers, so its answers can carry them. */
+  interactive(): void {
+    this.#quick = 0;
+  }
+
+  /** Remembers that all of a segment had been received before, to be reported by the next ACK (RFC 2883). */
+  noteDuplicateSegment(sequence: number, length: number): void {
+    if (length > 0) this.#noteDuplicate(sequence, add(sequence, length));
+  }
+
+  /** How many SACK blocks the next segment should carry. */
+  get sackBlocks(): number {
+    if (!this.selective) return 0;
+    const limit = this.timestamps ? maximumSackBlocks - 1 : maximumSackBlocks;
+    return Math.min(limit, this.outOfOrder.count + (this.#duplicateStart !== this.#duplicateEnd ? 1 : 0));
+  }
+
+  /** Writes the SACK blocks for the next segment: a duplicate first, then the ranges, the latest first. */
+  writeSackBlocks(edges: Uint32Array): number {
+    let block = 0;
+    if (this.#duplicateStart !== this.#duplicateEnd) {
+      edges[0] = this.#duplicateStart;
+      edges[1] = this.#duplicateEnd;
+      this.#duplicateStart = this.#duplicateEnd;
+      block = 1;
+    }
+    return this.outOfOrder.blocks(edges, block, this.timestamps ? maximumSackBlocks - 1 : maximumSackBlocks);
+  }
+
+  /** Forgets what is behind holes; what is in order can still be read. */
+  stop(): void {
+    this.outOfOrder.clear();
+    if (this.#queued === 0) this.#ring.clear();
+  }
+
+  /** Throws everything away. */
+  discard(): void {
+    this.outOfOrder.clear();
+    this.#queued = 0;
+    this.#ring.clear();
+  }
+
+  /** Puts data into their place: at RCV.NXT, or behind a hole. */
+  #store(start: number, end: number, bytes: Uint8Array, at: number, now: number): void {
+    const length = distance(end, start);
+    if (length > this.segmentBytes) this.segmentBytes = Math.min(length, 65535);
+    const ranges = this.outOfOrder;
+    if (start !== this.rcvNxt) {
+      if (ranges.covers(start, end)) this.#noteDuplicate(start, end);
+      else if (!ranges.add(start, end)) {
+        this.ackNeed = AckNeed.now;
+        return;
+      }
+      this.#write(start, end, bytes, at);
+      // RFC 5681 section 4.2: out of order, so at once.
+      this.ackNeed = AckNeed.now;
+      return;
+    }
+    const hole = ranges.count > 0;
+    this.#write(start, end, bytes, at);
+    let next = end;
+    if (hole) {
+      if (notAfter(ranges.firstStart, end)) next = later(end, ranges.firstEnd);
+      ranges.dropBefore(next);
+    }
+    const arrived = distance(next, this.rcvNxt);
+    this.rcvNxt = next;
+    this.#queued += arrived;
+    this.bytesReceived += arrived;
+    this.#unacknowledged += arrived;
+    if (this.#tuneAt < 0) this.#tuneAt = now;
+    if (hole || this.#quick > 0 || this.#unacknowledged >= 2 * this.segmentBytes) this.ackNeed = AckNeed.now;
+    else if (this.ackNeed === AckNeed.none) this.ackNeed = AckNeed.delayed;
+  }
+
+  #write(start: number, end: number, bytes: Uint8Array, at: number): void {
+    const position = this.#queued + distance(start, this.rcvNxt);
+    const furthest = this.outOfOrder.count > 0 ? later(this.outOfOrder.lastEnd, this.rcvNxt) : this.rcvNxt;
+    this.#ring.write(position, bytes, at, distance(end, start), this.#queued + distance(furthest, this.rcvNxt));
+  }
+
+  #noteDuplicate(start: number, end: number): void {
+    this.ackNeed = AckNeed.now;
+    this.#duplicateStart = start;
+    this.#duplicateEnd = end;
+  }
+
+  /** Where the right edge could be: what fits the buffer behind what waits in it, in steps that can be announced. */
+  #wantedEdge(scale: number): number {
+    const free = Math.max(0, this.#limit - this.#queued);
+    const step = 2 ** scale;
+    return add(this.rcvNxt, Math.min(Math.floor(free / step), 65535) * step);
+  }
+
+  /** RFC 9293 section 3.8.6.2.2: moves of less than a segment, or half the buffer, are not worth announcing. */
+  #worthAnnouncing(wanted: number): boolean {
+    const gain = distance(wanted, this.rightEdge);
+    return gain > 0 && gain >= Math.min(this.#limit / 2, this.segmentBytes);
+  }
+
+  /**
+   * Lets the window grow with what the application reads in a round trip: twice that, so that the peer can double its
+   * sending rate (the idea is "dynamic right-sizing" of Fisk and Feng, 2001).
+   */
+  #tune(now: number, rtt: number): void {
+    if (this.#tuneAt < 0 || this.#limit >= this.#maximum) return;
+    if (now - this.#tuneAt < rtt) return;
+    const bytes = this.#delivered - this.#tuneBytes;
+    if (2 * bytes > this.#limit) this.#limit = Math.min(this.#maximum, Math.max(2 * bytes, 2 * this.#limit));
+    this.#tuneAt = now;
+    this.#tuneBytes = this.#delivered;
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * Loss recovery: the states that a connection goes through when segments are missing, how much may be sent meanwhile
+ * (proportional rate reduction, RFC 6937 and its successor), probes of the tail (RFC 8985 section 7), and taking all
+ * of it back when the loss was none (Eifel, RFC 3522 and 4015; DSACK, RFC 3708).
+ *
+ * @module
+ */
+
+import { after, before, notBefore } from "../../sequence.ts";
+import type { Acknowledgement } from "./acknowledgement.ts";
+import type { AckSample, CongestionControl, CongestionWindow } from "./congestion/control.ts";
+import { duplicateThreshold, Rack } from "./rack.ts";
+import type { RttEstimator } from "./rtt.ts";
+import { Mark, type Scoreboard } from "./scoreboard.ts";
+
+/** Where loss recovery stands. */
+export const RecoveryState = {
+  /** All is in order. */
+  open: 0,
+  /** Something is out of order; it may be reordering or loss. */
+  disorder: 1,
+  /** Lost segments are being repaired, in time to keep the ACKs flowing. */
+  recovery: 2,
+  /** The retransmission timer expired: start again from one segment. */
+  loss: 3,
+} as const;
+
+/** One of the values of {@linkcode RecoveryState}. */
+export type RecoveryState = (typeof RecoveryState)[keyof typeof RecoveryState];
+
+/** Names of the states for people, by value. */
+export const recoveryStateNames = ["open", "disorder", "recovery", "loss"] as const;
+
+/** Loss recovery of one connection. Sizes are in bytes, times in milliseconds. */
+export class LossRecovery {
+  /** See {@linkcode RecoveryState}. */
+  state: RecoveryState = RecoveryState.open;
+  /** RACK's part. */
+  readonly rack: Rack;
+  /** When RACK wants to look again, in milliseconds of the clock; Infinity when it need not. */
+  reorderingDeadline: number = Infinity;
+  /** Whether a tail loss probe is in the network, unanswered. */
+  tailProbeOutstanding: boolean = false;
+
+  readonly #scoreboard: Scoreboard;
+  readonly #rtt: RttEstimator;
+  readonly #window: CongestionWindow;
+  readonly #control: CongestionControl;
+  /** SND.NXT when recovery began: it ends when everything before is acknowledged. */
+  #point = 0;
+
+  #prrDelivered = 0;
+  #prrOut = 0;
+  #prrFlight = 0;
+
+  #tailProbeEnd = 0;
+  #tailProbeRetransmitted = false;
+
+  #undoPossible = false;
+  #undoWindow = 0;
+  #undoThreshold = 0;
+  /** When the first segment was sent again in this recovery; -1 before that. */
+  #firstRetransmissionAt = -1;
+  /** Retransmissions of this recovery that the peer has not reported as duplicates. */
+  #undoRetransmissions = 0;
+
+  /** Works on the parts of one connection. */
+  constructor(scoreboard: Scoreboard, rtt: RttEstimator, window: CongestionWindow, control: CongestionControl) {
+    this.#scoreboard = scoreboard;
+    this.#rtt = rtt;
+    this.#window = window;
+    this.#control = control;
+    this.rack = new Rack(rtt);
+  }
+
+  /** Whether lost segments are being repaired. */
+  get recovering(): boolean {
+    return this.state >= RecoveryState.recovery;
+  }
+
+  /**
+   * Draws the conclusions from an acknowledgement that has been digested: marks losses, changes the state, and sets
+   * the congestion window. `sample.bytes` is what was delivered; `windowLimited` says that the congestion window was
+   * what kept the sender from sending more; `echo` is when the answered segment was sent, or -1.
+   */
+  acknowledged(
+    ack: Acknowledgement,
+    sample: AckSample,
+    selective: boolean,
+    windowLimited: boolean,
+    echo: number,
+  ): void {
+    const { now, sndUna, sndNxt } = sample;
+    if (ack.duplicateReported) this.#duplicateReported(ack, sndUna, sndNxt);
+    if (this.tailProbeOutstanding) this.#tailProbeAnswered(ack, sample);
+    this.#detectUndo(ack, echo, sndUna);
+    if (this.recovering && notBefore(sndUna, this.#point)) this.#leave();
+
+    const lostBefore = this.#scoreboard.lost;
+    if (selective) this.#detectByRack(now);
+    else this.#detectByCount(ack);
+
+    const lostMore = this.#scoreboard.lost > lostBefore;
+    if (this.state < RecoveryState.recovery) {
+      if (this.#scoreboard.lost > 0) this.#enterRecovery(sample);
+      else this.state = this.#scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
+    }
+    if (this.state === RecoveryState.recovery) this.#reduceProportionally(ack, lostMore);
+    else if (ack.delivered > 0 && windowLimited) this.#control.acknowledged(this.#window, sample);
+  }
+
+  /** The reordering timer expired: marks what must be lost by now. */
+  reorderingTimedOut(sample: AckSample): void {
+    this.#detectByRack(sample.now);
+    if (this.#scoreboard.lost > 0 && this.state < RecoveryState.recovery) {
+      this.#enterRecovery(sample);
+      this.#window.size = Math.max(this.#window.size, this.#scoreboard.inFlight + this.#window.segmentBytes);
+    }
+  }
+
+  /** The retransmission timer expired: everything that the peer is not known to have is lost (RFC 5681 section 3.1). */
+  retransmissionTimedOut(sample: AckSample): void {
+    const scoreboard = this.#scoreboard;
+    // A peer that has the oldest segment would have acknowledged it: it has thrown away what it had selectively
+    // acknowledged (RFC 2018 section 8).
+    const reneged = scoreboard.count > 0 && scoreboard.has(0, Mark.sacked);
+    if (this.state < RecoveryState.recovery || notBefore(sample.sndUna, this.#point)) {
+      this.#rememberForUndo();
+      this.#window.slowStartThreshold = this.#control.threshold(this.#window, scoreboard.outstanding, sample.now);
+    }
+    this.#control.timedOut(this.#window, sample.now);
+    for (let index = 0; index < scoreboard.count; index++) {
+      if (reneged || !scoreboard.has(index, Mark.sacked)) {
+        scoreboard.mark(index, Mark.lost, Mark.sacked | Mark.retransmitted);
+      }
+    }
+    this.#window.size = this.#window.segmentBytes;
+    this.#point = sample.sndNxt;
+    this.state = RecoveryState.loss;
+    this.reorderingDeadline = Infinity;
+    this.tailProbeOutstanding = false;
+  }
+
+  /** Everything in the network is to be sent again in smaller segments: not a loss (RFC 1191 section 6.5). */
+  segmentsTooBig(): void {
+    const scoreboard = this.#scoreboard;
+    for (let index = 0; index < scoreboard.count; index++) {
+      if (!scoreboard.has(index, Mark.sacked)) scoreboard.mark(index, Mark.lost, Mark.retransmitted);
+    }
+  }
+
+  /** Bytes have been sent, for the first time or again. */
+  sent(bytes: number, again: boolean, now: number): void {
+    if (this.state === RecoveryState.recovery) this.#prrOut += bytes;
+    if (!again || !this.recovering) return;
+    if (this.#firstRetransmissionAt < 0) this.#firstRetransmissionAt = now;
+    this.#undoRetransmissions++;
+  }
+
+  /** When to probe the tail, in milliseconds from now; Infinity when it is not to be probed (RFC 8985 section 7.2). */
+  tailProbeDelay(maximumAckDelay: number): number {
+    if (this.recovering || this.tailProbeOutstanding || this.#scoreboard.sacked > 0) return Infinity;
+    if (!this.#rtt.measured) return Infinity;
+    const delay = 2 * this.#rtt.smoothed;
+    const single = this.#scoreboard.inFlight <= this.#window.segmentBytes;
+    return Math.max(delay + (single ? maximumAckDelay : 2), 10);
+  }
+
+  /** A tail loss probe has been sent: a new segment, or the last one again. */
+  tailProbeSent(sndNxt: number, again: boolean): void {
+    this.tailProbeOutstanding = true;
+    this.#tailProbeEnd = sndNxt;
+    this.#tailProbeRetransmitted = again;
+  }
+
+  #detectByRack(now: number): void {
+    const wait = this.rack.detectLoss(this.#scoreboard, this.recovering, now);
+    this.reorderingDeadline = wait > 0 ? now + wait : Infinity;
+  }
+
+  /** Without SACK: three duplicates mean that the first is lost (RFC 5681), each partial ACK the next (RFC 6582). */
+  #detectByCount(ack: Acknowledgement): void {
+    const scoreboard = this.#scoreboard;
+    if (scoreboard.count === 0) return;
+    if (this.recovering) {
+      if (ack.advanced > 0) {
+        ack.moveCountedMarks(scoreboard);
+        if (!scoreboard.has(0, Mark.lost)) scoreboard.mark(0, Mark.lost);
+      }
+    } else if (scoreboard.sackedCount >= duplicateThreshold) {
+      scoreboard.mark(0, Mark.lost);
+    } else if (ack.advanced > 0) {
+      ack.moveCountedMarks(scoreboard);
+    }
+  }
+
+  #enterRecovery(sample: AckSample): void {
+    this.#rememberForUndo();
+    const flight = this.#scoreboard.outstanding;
+    this.#window.slowStartThreshold = this.#control.threshold(this.#window, flight, sample.now);
+    this.#point = sample.sndNxt;
+    this.#prrDelivered = this.#prrOut = 0;
+    this.#prrFlight = Math.max(flight, 1);
+    this.tailProbeOutstanding = false;
+    this.state = RecoveryState.recovery;
+  }
+
+  /** RFC 6937 section 3: what leaves the network decides what may enter it, until the threshold is reached. */
+  #reduceProportionally(ack: Acknowledgement, lostMore: boolean): void {
+    const window = this.#window;
+    const segment = window.segmentBytes;
+    const inFlight = this.#scoreboard.inFlight;
+    const threshold = window.slowStartThreshold;
+    this.#prrDelivered += ack.delivered;
+    let allowance: number;
+    if (inFlight > threshold) {
+      allowance = Math.ceil(this.#prrDelivered * threshold / this.#prrFlight) - this.#prrOut;
+    } else {
+      allowance = Math.max(this.#prrDelivered - this.#prrOut, ack.delivered);
+      // A slow start is safe only while the repair makes progress and nothing else is found lost.
+      if (ack.advanced > 0 && !lostMore) allowance += segment;
+      allowance = Math.min(allowance, threshold - inFlight);
+    }
+    // The first retransmission is sent at once.
+    if (this.#prrOut === 0) allowance = Math.max(allowance, segment);
+    window.size = inFlight + Math.max(allowance, 0);
+  }
+
+  #leave(): void {
+    if (this.state === RecoveryState.recovery) {
+      const { size, slowStartThreshold } = this.#window;
+      this.#window.size = slowStartThreshold === Infinity ? size : slowStartThreshold;
+    }
+    this.state = RecoveryState.open;
+    this.rack.recovered();
+    this.#undoPossible = false;
+    // What is still out was sent after the recovery began; nothing is known to be wrong with it.
+  }
+
+  #rememberForUndo(): void {
+    this.#undoPossible = true;
+    this.#undoWindow = this.#window.size;
+    this.#undoThreshold = this.#window.slowStartThreshold;
+    this.#firstRetransmissionAt = -1;
+    this.#undoRetransmissions = 0;
+  }
+
+  /**
+   * Eifel detection (RFC 3522): the first acknowledgement of progress answers a segment that was sent before the first
+   * retransmission, so the original had arrived.
+   */
+  #detectUndo(ack: Acknowledgement, echo: number, sndUna: number): void {
+    if (!this.recovering || !this.#undoPossible || ack.advanced === 0) return;
+    if (echo >= 0 && this.#firstRetransmissionAt >= 0 && ack.retransmissionAcked) {
+      // Timestamps are whole milliseconds.
+      if (echo < Math.floor(this.#firstRetransmissionAt)) this.#undo(sndUna);
+      else this.#undoPossible = this.#undoRetransmissions > 0 && this.state === RecoveryState.recovery;
+    }
+  }
+
+  #duplicateReported(ack: Acknowledgement, sndUna: number, sndNxt: number): void {
+    this.rack.duplicateReported(sndUna, sndNxt);
+    // RFC 3708: when every retransmission turned out to be a duplicate, none had been needed.
+    if (!this.#undoPossible || this.#undoRetransmissions === 0) return;
+    if (after(ack.duplicateEnd, this.#point)) return;
+    if (--this.#undoRetransmissions === 0 && this.recovering) this.#undo(sndUna);
+  }
+
+  /** RFC 4015 section 3: restores the window, without a burst: it is sent into as ACKs come. */
+  #undo(sndUna: number): void {
+    const scoreboard = this.#scoreboard;
+    this.#window.size = Math.max(this.#window.size, this.#undoWindow);
+    this.#window.slowStartThreshold = Math.max(this.#window.slowStartThreshold, this.#undoThreshold);
+    this.#control.undone();
+    for (let index = 0; index < scoreboard.count; index++) {
+      if (scoreboard.has(index, Mark.lost)) scoreboard.mark(index, 0, Mark.lost | Mark.retransmitted);
+    }
+    this.#undoPossible = false;
+    this.#point = sndUna;
+    this.state = scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
+  }
+
+  /** RFC 8985 section 7.4: whether the probe repaired a loss, which is congestion like any other. */
+  #tailProbeAnswered(ack: Acknowledgement, sample: AckSample): void {
+    if (before(sample.sndUna, this.#tailProbeEnd)) {
+      if (ack.sackedMore) this.tailProbeOutstanding = false;
+      return;
+    }
+    this.tailProbeOutstanding = false;
+    if (!this.#tailProbeRetransmitted || ack.duplicateReported) return;
+    if (this.recovering || ack.advanced === 0) return;
+    this.#window.slowStartThreshold = this.#control.threshold(this.#window, this.#window.size, sample.now);
+    this.#window.size = Math.min(this.#window.size, this.#window.slowStartThreshold);
+  }
+}

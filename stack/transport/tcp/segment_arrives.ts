@@ -1,0 +1,294 @@
+/**
+ * What an arriving segment does to a connection: RFC 9293 section 3.10.7.3 (SYN-SENT) and 3.10.7.4 (all later states),
+ * with RFC 5961's checks against blind attacks and RFC 7323's against old duplicates.
+ *
+ * @module
+ */
+
+import { add, after, before, distance, notAfter } from "../../sequence.ts";
+import type { Connection } from "./connection.ts";
+import { Flag } from "./header.ts";
+import { AckNeed } from "./receive.ts";
+import type { Segment } from "./segment.ts";
+import { State } from "./state.ts";
+
+/** Handles a segment of a connection. The packet stays the caller's. */
+export function segmentArrives(connection: Connection, segment: Segment): void {
+  connection.segmentsReceived++;
+  if (connection.state === State.synSent) arrivesInSynSent(connection, segment);
+  else arrivesSynchronized(connection, segment);
+  if (!connection.finished) connection.queueFlush();
+}
+
+/** RFC 9293 section 3.10.7.3. */
+function arrivesInSynSent(connection: Connection, segment: Segment): void {
+  const { sender, context } = connection;
+  const ours = segment.ack && after(segment.acknowledgement, sender.initialSequence) &&
+    notAfter(segment.acknowledgement, sender.sndNxt);
+  if (segment.ack && !ours) {
+    context.counters.badAcknowledgement++;
+    if (!segment.rst) connection.transmit(Flag.rst, segment.acknowledgement, 0);
+    return;
+  }
+  if (segment.rst) {
+    // Only an RST that acknowledges our SYN can come from somebody who saw it.
+    if (!ours) {
+      context.counters.unexpected++;
+      return;
+    }
+    context.counters.resetsReceived++;
+    return connection.fail("ConnectionRefused", "The peer refused the connection");
+  }
+  if (!segment.syn) {
+    context.counters.unexpected++;
+    return;
+  }
+  connection.heardFrom(segment);
+  takeSyn(connection, segment);
+  if (!ours) {
+    // Both ends opened at once (RFC 9293 section 3.5, figure 8).
+    connection.setState(State.synReceived);
+    connection.sendSyn();
+    connection.timers.update();
+    return;
+  }
+  takeAcknowledgement(connection, segment);
+  sender.setWindow(segment.sequence, segment.acknowledgement, segment.window);
+  connection.receiver.ackNeed = AckNeed.now;
+  connection.established();
+  if (connection.finished) return;
+  if (segment.length > 0 || segment.fin) {
+    segment.sequence = add(segment.sequence, 1);
+    takeText(connection, segment);
+  }
+}
+
+/** Takes what the peer's SYN says: its initial sequence number and its options. */
+export function takeSyn(connection: Connection, segment: Segment): void {
+  const { options } = segment;
+  connection.receiver.start(segment.sequence);
+  connection.negotiate(
+    options.maximumSegmentSize,
+    options.windowScale,
+    options.sackPermitted,
+    options.hasTimestamps ? options.timestampValue : null,
+  );
+}
+
+/** RFC 9293 section 3.10.7.4, in its order of checks. */
+function arrivesSynchronized(connection: Connection, segment: Segment): void {
+  const { receiver, sender, context } = connection;
+  if (connection.state === State.synReceived && segment.syn && !segment.ack && !segment.rst) {
+    if (add(segment.sequence, 1) === receiver.rcvNxt) return connection.sendSyn();
+  }
+  if (!sequenceAcceptable(connection, segment)) return;
+  if (segment.rst) return arrivesReset(connection, segment);
+  if (segment.syn && !isAnswerToSimultaneousOpen(connection, segment)) {
+    // RFC 5961 section 4: whatever its sequence number.
+    context.counters.unexpected++;
+    return connection.sendChallengeAck();
+  }
+  if (!segment.ack) {
+    context.counters.unexpected++;
+    return;
+  }
+  connection.heardFrom(segment);
+  if (connection.state === State.synReceived && !completesHandshake(connection, segment)) return;
+  if (!acknowledgementAcceptable(connection, segment)) return;
+  takeAcknowledgement(connection, segment);
+  if (connection.finished) return;
+  if (sender.updateWindow(segment.sequence, segment.acknowledgement, segment.window << sender.windowScale)) {
+    connection.queueFlush();
+  }
+  afterOurFin(connection);
+  if (connection.finished || connection.state === State.timeWait) return;
+  if (segment.length > 0 || segment.fin) takeText(connection, segment);
+}
+
+/** First check: timestamps (RFC 7323 section 5.3) and sequence number. Answers what is not acceptable. */
+function sequenceAcceptable(connection: Connection, segment: Segment): boolean {
+  const { receiver, context } = connection;
+  const { options } = segment;
+  if (
+    connection.timestamps && options.hasTimestamps && !segment.rst &&
+    receiver.isOldTimestamp(options.timestampValue, segment.arrivedAt)
+  ) {
+    context.counters.oldTimestamp++;
+    receiver.noteDuplicateSegment(segment.sequence, segment.length);
+    connection.sendStrayAck();
+    return false;
+  }
+  if (receiver.acceptable(segment.sequence, segment.sequenceLength)) {
+    if (connection.timestamps && options.hasTimestamps && !segment.rst) {
+      receiver.noteTimestamp(options.timestampValue, segment.sequence, segment.arrivedAt);
+    }
+    return true;
+  }
+  context.counters.outsideWindow++;
+  if (segment.rst) return false;
+  if (segment.syn) {
+    connection.sendChallengeAck();
+    return false;
+  }
+  if (before(segment.sequence, receiver.rcvNxt)) receiver.noteDuplicateSegment(segment.sequence, segment.length);
+  // A retransmission must be acknowledged again, whatever the limit says: its ACK may have been lost.
+  if (segment.length > 0 || segment.fin) connection.sendAck();
+  else connection.sendStrayAck();
+  // The peer's acknowledgement is news even if its data are not: both ends may probe each other's closed windows.
+  if (segment.ack && connection.state >= State.established && notAfter(segment.end, receiver.rcvNxt)) {
+    connection.heardFrom(segment);
+    if (acknowledgementInRange(connection, segment)) takeAcknowledgement(connection, segment);
+  }
+  return false;
+}
+
+/** Second check: RST (RFC 5961 section 3). */
+function arrivesReset(connection: Connection, segment: Segment): void {
+  const { receiver, context } = connection;
+  if (segment.sequence !== receiver.rcvNxt) return connection.sendChallengeAck();
+  context.counters.resetsReceived++;
+  if (connection.state === State.synReceived) {
+    if (connection.passive) return connection.finish(null);
+    return connection.fail("ConnectionRefused", "The peer refused the connection");
+  }
+  connection.fail("ConnectionReset", "The peer reset the connection");
+}
+
+/** In a simultaneous open the peer's SYN comes again, with the acknowledgement of ours. */
+function isAnswerToSimultaneousOpen(connection: Connection, segment: Segment): boolean {
+  return connection.state === State.synReceived && !connection.passive && segment.ack &&
+    add(segment.sequence, 1) === connection.receiver.rcvNxt;
+}
+
+/** Fifth check in SYN-RECEIVED: the acknowledgement of our SYN completes the handshake. */
+function completesHandshake(connection: Connection, segment: Segment): boolean {
+  const { sender, context } = connection;
+  if (!after(segment.acknowledgement, sender.sndUna) || after(segment.acknowledgement, sender.sndNxt)) {
+    context.counters.badAcknowledgement++;
+    connection.transmit(Flag.rst, segment.acknowledgement, 0);
+    return false;
+  }
+  if (connection.parent !== null && !connection.parent.admits(connection)) return false;
+  sender.setWindow(
+    segment.sequence,
+    segment.acknowledgement,
+    segment.syn ? segment.window : segment.window << sender.windowScale,
+  );
+  connection.established();
+  return !connection.finished;
+}
+
+/** Whether an acknowledgement number lies in the range that RFC 5961 section 5 allows. */
+function acknowledgementInRange(connection: Connection, segment: Segment): boolean {
+  const { sender } = connection;
+  return sender.covers(segment.acknowledgement) &&
+    distance(sender.sndUna, segment.acknowledgement) <= Math.max(sender.maxSndWnd, 1);
+}
+
+/** Fifth check: the acknowledgement number. */
+function acknowledgementAcceptable(connection: Connection, segment: Segment): boolean {
+  if (acknowledgementInRange(connection, segment)) return true;
+  connection.context.counters.badAcknowledgement++;
+  connection.sendChallengeAck();
+  return false;
+}
+
+/** Takes the acknowledgement in: the send buffer, the scoreboard, round-trip time and congestion control. */
+function takeAcknowledgement(connection: Connection, segment: Segment): void {
+  const { sender, context } = connection;
+  const { options } = segment;
+  const now = segment.arrivedAt;
+  if (sender.probed && segment.acknowledgement === add(sender.sndNxt, 1)) sender.probeAccepted();
+  const sndUna = sender.sndUna;
+  if (before(segment.acknowledgement, sndUna)) return;
+  const echo = connection.timestamps && options.hasTimestamps && options.timestampEcho !== 0
+    ? connection.echoTime(options.timestampEcho)
+    : -1;
+  const usesWindow = sender.usesWindow;
+  const ack = context.acknowledgement;
+  ack.digest(
+    sender.scoreboard,
+    sender.recovery.rack,
+    segment.acknowledgement,
+    sndUna,
+    sender.sndNxt,
+    connection.selective ? options : null,
+    echo,
+    now,
+  );
+  if (!connection.selective && isDuplicate(connection, segment)) ack.countDuplicate(sender.scoreboard);
+  if (ack.firstSentAt >= 0) sender.rtt.sample(now - ack.firstSentAt, now);
+  else if (echo >= 0 && ack.advanced > 0) sender.rtt.sample(Math.max(0, Math.floor(now) - echo), now);
+  if (ack.advanced > 0 || segment.acknowledgement !== sndUna) {
+    sender.release(segment.acknowledgement);
+    connection.timers.progressed();
+  }
+  if (sndUna === sender.initialSequence) {
+    sender.handshakeAcknowledged(ack.retransmissionAcked);
+  } else if (ack.delivered > 0 || ack.duplicateReported || sender.recovery.recovering) {
+    sender.recovery.acknowledged(
+      ack,
+      context.sampleFor(sender, ack.delivered, now),
+      connection.selective,
+      usesWindow,
+      echo,
+    );
+  }
+  if (ack.advanced > 0) connection.observer?.writable();
+}
+
+/** A duplicate ACK (RFC 5681 section 2). */
+function isDuplicate(connection: Connection, segment: Segment): boolean {
+  const { sender } = connection;
+  return sender.scoreboard.count > 0 && segment.acknowledgement === sender.sndUna && segment.length === 0 &&
+    !segment.fin && !segment.syn && segment.window << sender.windowScale === sender.sndWnd;
+}
+
+/** What the acknowledgement of our FIN does to the state. */
+function afterOurFin(connection: Connection): void {
+  if (!connection.sender.finAcknowledged) return;
+  switch (connection.state) {
+    case State.finWait1:
+      return connection.setState(State.finWait2);
+    case State.closing:
+      return connection.enterTimeWait();
+    case State.lastAck:
+      return connection.finish(null);
+  }
+}
+
+/** Seventh and eighth check: data and FIN. */
+function takeText(connection: Connection, segment: Segment): void {
+  const { receiver } = connection;
+  if (
+    connection.state !== State.established && connection.state !== State.finWait1 &&
+    connection.state !== State.finWait2
+  ) {
+    // The peer has sent FIN before: what comes after it is ignored, a repetition is acknowledged.
+    receiver.ackNeed = AckNeed.now;
+    return;
+  }
+  if (connection.abandoned && after(add(segment.sequence, segment.length), receiver.rcvNxt)) {
+    // RFC 9293 section 3.6.1: nobody is going to read this, and the peer should know.
+    connection.sendReset();
+    return connection.finish(null);
+  }
+  const readable = receiver.take(segment, segment.arrivedAt);
+  const outOfOrder = receiver.outOfOrder.count > 0 && receiver.ackNeed === AckNeed.now;
+  if (receiver.finReached) takeFin(connection);
+  // Each segment that leaves a hole is acknowledged on its own: the peer counts.
+  else if (outOfOrder) connection.sendAck();
+  if (readable && !connection.finished) connection.observer?.readable();
+}
+
+/** The peer's FIN has been reached. */
+function takeFin(connection: Connection): void {
+  switch (connection.state) {
+    case State.established:
+      return connection.setState(State.closeWait);
+    case State.finWait1:
+      return connection.setState(State.closing);
+    case State.finWait2:
+      return connection.enterTimeWait();
+  }
+}

@@ -1,0 +1,152 @@
+/**
+ * Turns a connection's decision to send into a segment: options, header, payload, checksum.
+ *
+ * @module
+ */
+
+import { addUint16, fold, sum } from "../../checksum.ts";
+import type { Packet, PacketPool } from "../../packet.ts";
+import { Verdict } from "../../protocol.ts";
+import type { Path } from "../../network/path.ts";
+import type { Connection } from "./connection.ts";
+import { Flag, maximumHeaderBytes, minimumHeaderBytes, TcpField, writeHeader } from "./header.ts";
+import {
+  maximumSackBlocks,
+  sackBytes,
+  timestampsBytes,
+  writeMaximumSegmentSize,
+  writePadding,
+  writeSack,
+  writeSackPermitted,
+  writeTimestamps,
+  writeWindowScale,
+} from "./options.ts";
+
+/** Writes the segments of all connections. */
+export class SegmentWriter {
+  readonly #pool: PacketPool;
+  readonly #headroom: () => number;
+  readonly #sackEdges = new Uint32Array(2 * maximumSackBlocks);
+
+  /** Takes packets from `pool`, with the headroom that the protocols below need. */
+  constructor(pool: PacketPool, headroom: () => number) {
+    this.#pool = pool;
+    this.#headroom = headroom;
+  }
+
+  /** Sends a segment of a connection with `length` bytes of its send buffer from `sequence` on. */
+  write(connection: Connection, flags: number, sequence: number, length: number): Verdict {
+    const { sender, receiver, path } = connection;
+    const packet = this.#pool.allocate(this.#headroom() + maximumHeaderBytes, length);
+    if (packet === null) return Verdict.dropped;
+    const syn = (flags & Flag.syn) !== 0;
+    const ack = (flags & Flag.ack) !== 0;
+    sender.copy(sequence, packet.bytes, packet.head, length);
+    packet.tail = packet.head + length;
+    let blocks = 0;
+    if (ack && !syn && receiver.sackBlocks > 0) {
+      const room = sender.segmentBytes - length - sackBytes(0) - 4;
+      if (room >= 8) blocks = Math.min(receiver.writeSackBlocks(this.#sackEdges), Math.floor(room / 8));
+    }
+    const timestamps = connection.timestamps && (flags & Flag.rst) === 0 || connection.timestamps && ack;
+    const header = minimumHeaderBytes + (syn ? synOptionBytes(connection) : timestamps ? timestampsBytes : 0) +
+      sackBytes(blocks);
+    const at = packet.push(header);
+    const window = (flags & Flag.rst) !== 0 ? 0 : syn ? receiver.synWindow : receiver.announce(true);
+    writeHeader(
+      packet.view,
+      at,
+      connection.local.port,
+      connection.remote.port,
+      sequence,
+      ack ? receiver.rcvNxt : 0,
+      header,
+      flags,
+      window,
+    );
+    let optionAt = at + TcpField.options;
+    if (syn) optionAt = writeSynOptions(packet.view, optionAt, connection);
+    else if (timestamps) {
+      optionAt = writePadding(packet.view, optionAt, 2);
+      optionAt = writeTimestamps(packet.view, optionAt, connection.timestampNow, receiver.recentTimestamp);
+    }
+    if (blocks > 0) writeSack(packet.view, optionAt, this.#sackEdges, blocks);
+    if (ack) receiver.acknowledged();
+    connection.segmentsSent++;
+    packet.transportAt = at;
+    completeChecksum(packet, path);
+    connection.trace?.segment?.(connection, "sent", packet);
+    return path.network.push(packet, path);
+  }
+
+  /**
+   * Answers a received segment that belongs to no connection with RST (RFC 9293 section 3.10.7.1), along `path`.
+   * `ends` is the sequence number behind the received segment.
+   */
+  writeReset(
+    path: Path,
+    localPort: number,
+    remotePort: number,
+    flags: number,
+    sequence: number,
+    acknowledgement: number,
+  ): Verdict {
+    const packet = this.#pool.allocate(this.#headroom() + maximumHeaderBytes, 0);
+    if (packet === null) return Verdict.dropped;
+    const at = packet.push(minimumHeaderBytes);
+    writeHeader(packet.view, at, localPort, remotePort, sequence, acknowledgement, minimumHeaderBytes, flags, 0);
+    packet.transportAt = at;
+    completeChecksum(packet, path);
+    return path.network.push(packet, path);
+  }
+
+  /** Sends an acknowledgement without a connection's help: what TIME-WAIT answers with. */
+  writeAcknowledgement(
+    path: Path,
+    localPort: number,
+    remotePort: number,
+    sequence: number,
+    acknowledgement: number,
+    window: number,
+    timestampValue: number,
+    timestampEcho: number,
+    timestamps: boolean,
+  ): Verdict {
+    const packet = this.#pool.allocate(this.#headroom() + maximumHeaderBytes, 0);
+    if (packet === null) return Verdict.dropped;
+    const header = minimumHeaderBytes + (timestamps ? timestampsBytes : 0);
+    const at = packet.push(header);
+    writeHeader(packet.view, at, localPort, remotePort, sequence, acknowledgement, header, Flag.ack, window);
+    if (timestamps) {
+      const optionAt = writePadding(packet.view, at + TcpField.options, 2);
+      writeTimestamps(packet.view, optionAt, timestampValue, timestampEcho);
+    }
+    packet.transportAt = at;
+    completeChecksum(packet, path);
+    return path.network.push(packet, path);
+  }
+}
+
+/** Bytes of the options of a SYN: maximum segment size, SACK-permitted with timestamps, window scale. */
+function synOptionBytes(connection: Connection): number {
+  const pair = connection.timestamps ? timestampsBytes : connection.selective ? 4 : 0;
+  return 4 + pair + (connection.windowScaling ? 4 : 0);
+}
+
+function writeSynOptions(view: DataView, at: number, connection: Connection): number {
+  at = writeMaximumSegmentSize(view, at, connection.announcedSegmentBytes);
+  if (connection.timestamps) {
+    at = connection.selective ? writeSackPermitted(view, at) : writePadding(view, at, 2);
+    at = writeTimestamps(view, at, connection.timestampNow, connection.receiver.recentTimestamp);
+  } else if (connection.selective) {
+    at = writeSackPermitted(view, writePadding(view, at, 2));
+  }
+  if (connection.windowScaling) at = writeWindowScale(view, at, connection.receiver.windowScale);
+  return at;
+}
+
+function completeChecksum(packet: Packet, path: Path): void {
+  const at = packet.transportAt;
+  const total = sum(packet.view, at, packet.tail - at, addUint16(packet.tail - at, path.pseudoSum));
+  packet.view.setUint16(at + TcpField.checksum, fold(total) ^ 0xffff);
+}

@@ -1,0 +1,401 @@
+/**
+ * The sending half of a connection: the send buffer, the peer's window, and the decision what to send next
+ * (RFC 9293 sections 3.7.4, 3.8.6).
+ *
+ * @module
+ */
+
+import { add, after, before, distance, notAfter } from "../../sequence.ts";
+import type { CongestionControl } from "./congestion/control.ts";
+import { CongestionWindow, initialWindow } from "./congestion/control.ts";
+import { Flag } from "./header.ts";
+import { LossRecovery, RecoveryState } from "./recovery.ts";
+import { ByteRing, type RingStorage } from "./ring.ts";
+import { RttEstimator } from "./rtt.ts";
+import { Mark, Scoreboard } from "./scoreboard.ts";
+
+/** Whoever turns a decision of the sender into a segment on the wire. */
+export interface Transmitter {
+  /** Sends a segment with `length` bytes of the send buffer from `sequence` on. */
+  transmit(flags: number, sequence: number, length: number): void;
+}
+
+/** The sending half of one connection. */
+export class Sender {
+  /** ISS. */
+  readonly initialSequence: number;
+  /** SND.UNA. */
+  sndUna: number;
+  /** SND.NXT. */
+  sndNxt: number;
+  /** SND.WND, in bytes. */
+  sndWnd: number = 0;
+  /** SND.WL1: the sequence number of the segment that last updated the window. */
+  sndWl1: number = 0;
+  /** SND.WL2: the acknowledgement number of the segment that last updated the window. */
+  sndWl2: number = 0;
+  /** MAX.SND.WND (RFC 5961 section 5): the largest window that the peer has announced, in bytes. */
+  maxSndWnd: number = 0;
+  /** Shift count of the windows that the peer announces. */
+  windowScale: number = 0;
+  /** Payload bytes of a full segment. */
+  segmentBytes: number;
+  /** Whether the application has closed its side: FIN follows the data. */
+  finQueued: boolean = false;
+  /** Whether FIN has been sent. */
+  finSent: boolean = false;
+  /** Nagle's algorithm off. */
+  noDelay: boolean = false;
+  /** Most bytes that wait in the buffer. */
+  limit: number;
+  /** Whether the congestion window, and nothing else, kept data back when something was last sent. */
+  windowLimited: boolean = false;
+  /** Whether a byte beyond the peer's closed window has been sent as a probe. */
+  probed: boolean = false;
+  /** When something was last sent, in milliseconds. */
+  lastSentAt: number = 0;
+  /** Payload bytes sent for the first time. */
+  bytesSent: number = 0;
+  /** Payload bytes sent again. */
+  bytesRetransmitted: number = 0;
+  /** Segments sent again. */
+  segmentsRetransmitted: number = 0;
+
+  /** The round-trip estimator. */
+  readonly rtt: RttEstimator = new RttEstimator();
+  /** The segments in the network. */
+  readonly scoreboard: Scoreboard = new Scoreboard();
+  /** The congestion window. */
+  readonly window: CongestionWindow;
+  /** The congestion control algorithm. */
+  readonly control: CongestionControl;
+  /** Loss recovery. */
+  readonly recovery: LossRecovery;
+
+  readonly #transmitter: Transmitter;
+  readonly #ring: ByteRing;
+  /** Sequence number of the first byte in the buffer. */
+  #dataStart: number;
+  #queued = 0;
+  /** End of the last segment that was sent short of a full one; Nagle's algorithm waits for its acknowledgement. */
+  #smallEnd: number;
+  /** Most bytes that were in the network in this round trip, and where it ends. */
+  #roundFlight = 0;
+  #roundEnd: number;
+
+  /** Starts with an initial sequence number and nothing to send. */
+  constructor(
+    transmitter: Transmitter,
+    storage: RingStorage,
+    control: CongestionControl,
+    initialSequence: number,
+    segmentBytes: number,
+    limit: number,
+  ) {
+    this.#transmitter = transmitter;
+    this.#ring = new ByteRing(storage);
+    this.initialSequence = initialSequence;
+    this.sndUna =
+      this.sndNxt =
+      this.#smallEnd =
+      this.#roundEnd =
+        initialSequence;
+    this.#dataStart = add(initialSequence, 1);
+    this.segmentBytes = segmentBytes;
+    this.limit = limit;
+    this.window = new CongestionWindow(segmentBytes);
+    this.control = control;
+    this.recovery = new LossRecovery(this.scoreboard, this.rtt, this.window, control);
+  }
+
+  /** Bytes in the buffer, sent or not, that are not acknowledged. */
+  get queued(): number {
+    return this.#queued;
+  }
+
+  /** Bytes in the buffer that have not been sent. */
+  get unsent(): number {
+    return this.finSent ? 0 : Math.max(0, distance(add(this.#dataStart, this.#queued), this.sndNxt));
+  }
+
+  /** Whether data or FIN wait to be sent. */
+  get hasUnsent(): boolean {
+    return this.unsent > 0 || (this.finQueued && !this.finSent);
+  }
+
+  /** Whether everything that was handed in, FIN included, has been acknowledged. */
+  get finAcknowledged(): boolean {
+    return this.finSent && this.sndUna === this.sndNxt;
+  }
+
+  /** How many bytes {@linkcode Sender.append} would take. */
+  get room(): number {
+    return this.finQueued ? 0 : Math.max(0, this.limit - this.#queued);
+  }
+
+  /** Takes bytes into the buffer and returns how many. */
+  append(source: Uint8Array): number {
+    const length = Math.min(source.length, this.room);
+    this.#ring.write(this.#queued, source, 0, length, this.#queued);
+    this.#queued += length;
+    return length;
+  }
+
+  /** Copies `length` bytes from `sequence` on into `target` at `at`. */
+  copy(sequence: number, target: Uint8Array, at: number, length: number): void {
+    this.#ring.read(distance(sequence, this.#dataStart), target, at, length);
+  }
+
+  /** Takes a new size of full segments over, from the peer's SYN or a path MTU. */
+  resize(segmentBytes: number): void {
+    const fresh = this.sndUna === this.initialSequence;
+    this.segmentBytes = segmentBytes;
+    if (fresh) this.window.restart(segmentBytes);
+    else this.window.segmentBytes = segmentBytes;
+  }
+
+  /** Everything before `sequence` has been acknowledged: frees the buffer. */
+  release(sequence: number): void {
+    this.sndUna = sequence;
+    const bytes = Math.min(distance(sequence, this.#dataStart), this.#queued);
+    if (bytes <= 0) return;
+    this.#ring.consume(bytes);
+    this.#dataStart = add(this.#dataStart, bytes);
+    this.#queued -= bytes;
+    if (this.#queued === 0) this.#ring.clear();
+  }
+
+  /** Takes the window of an acceptable segment over (RFC 9293 section 3.10.7.4) and returns whether it is a new one. */
+  updateWindow(sequence: number, acknowledgement: number, window: number): boolean {
+    const newer = before(this.sndWl1, sequence) ||
+      (this.sndWl1 === sequence && notAfter(this.sndWl2, acknowledgement));
+    if (!newer) return false;
+    const changed = this.sndWnd !== window;
+    this.setWindow(sequence, acknowledgement, window);
+    return changed;
+  }
+
+  /** Takes a window over without asking whether it is newer: the first one. */
+  setWindow(sequence: number, acknowledgement: number, window: number): void {
+    this.sndWnd = window;
+    this.sndWl1 = sequence;
+    this.sndWl2 = acknowledgement;
+    if (window > this.maxSndWnd) this.maxSndWnd = window;
+  }
+
+  /** Sends SYN, or SYN and ACK. */
+  sendSyn(flags: number, now: number): void {
+    this.#transmitter.transmit(flags, this.initialSequence, 0);
+    this.lastSentAt = now;
+    if (this.scoreboard.count === 0 && this.sndNxt === this.initialSequence) {
+      this.sndNxt = add(this.initialSequence, 1);
+      this.scoreboard.append(this.initialSequence, this.sndNxt, now, Mark.syn);
+    } else {
+      this.scoreboard.resent(0, now);
+      this.segmentsRetransmitted++;
+    }
+  }
+
+  /** Our SYN has been acknowledged; `resent` says whether it had to be sent again. */
+  handshakeAcknowledged(resent: boolean): void {
+    if (!resent) return;
+    // RFC 6298 section 5.7 and RFC 5681 section 3.1: the path has shown loss before the first byte.
+    this.rtt.synWasLost();
+    this.window.size = this.segmentBytes;
+  }
+
+  /** Sends what may be sent now: lost segments first, then new data, then FIN. */
+  output(now: number): void {
+    this.#restartAfterIdle(now);
+    this.windowLimited = false;
+    while (this.#sendNext(now));
+  }
+
+  /** Sends the oldest segment again, whatever the windows say: the retransmission timer expired. */
+  retransmitFirst(now: number): void {
+    if (this.scoreboard.count > 0) this.#retransmit(0, now);
+  }
+
+  /**
+   * Probes the tail (RFC 8985 section 7.3): with new data when there are any and the peer's window allows, otherwise
+   * with the last segment once more.
+   */
+  probeTail(now: number): void {
+    const length = Math.min(this.unsent, this.segmentBytes, this.#windowLeft);
+    if (length > 0) {
+      this.#sendNew(length, now);
+      this.recovery.tailProbeSent(this.sndNxt, false);
+      return;
+    }
+    let last = this.scoreboard.count - 1;
+    if (last < 0) return;
+    if (this.scoreboard.size(last) > this.segmentBytes) {
+      const end = this.scoreboard.end(last);
+      this.scoreboard.split(
+        last,
+        add(end, -Math.min(this.segmentBytes, distance(end, this.scoreboard.start(last)) - 1)),
+      );
+      last++;
+    }
+    this.#retransmit(last, now);
+    this.recovery.tailProbeSent(this.sndNxt, true);
+  }
+
+  /** Whether data or FIN wait, nothing is in the network, and only the peer's window keeps them back. */
+  get blockedByPeer(): boolean {
+    return this.scoreboard.count === 0 && this.hasUnsent;
+  }
+
+  /**
+   * Probes the peer's window (RFC 9293 section 3.8.6.1): sends what fits the window however little it is (the override
+   * of section 3.8.6.2.1), or one byte beyond it.
+   */
+  probeWindow(now: number): void {
+    this.lastSentAt = now;
+    const length = Math.min(this.unsent, this.segmentBytes, this.#windowLeft);
+    if (length > 0) {
+      this.#sendNew(length, now);
+    } else if (this.unsent > 0) {
+      this.probed = true;
+      this.#transmitter.transmit(Flag.ack | Flag.psh, this.sndNxt, 1);
+    } else {
+      // Only FIN waits. What the peer has acknowledged already makes it answer with its window.
+      this.#transmitter.transmit(Flag.ack, add(this.sndNxt, -1), 0);
+    }
+  }
+
+  /** Whether an acknowledgement number is for something that was sent: SND.UNA =< SEG.ACK =< SND.NXT, or the probe. */
+  covers(acknowledgement: number): boolean {
+    if (!after(acknowledgement, this.sndNxt)) return true;
+    return this.probed && acknowledgement === add(this.sndNxt, 1);
+  }
+
+  /** The peer has taken the byte that was sent as a probe of its window. */
+  probeAccepted(): void {
+    this.probed = false;
+    this.sndNxt = add(this.sndNxt, 1);
+    this.bytesSent++;
+  }
+
+  /** Forgets everything and frees the buffer. */
+  clear(): void {
+    this.#queued = 0;
+    this.#ring.clear();
+    this.scoreboard.clear();
+  }
+
+  /** How much more the peer's window allows, in bytes; negative when the peer has shrunk it. */
+  get #windowLeft(): number {
+    return distance(add(this.sndUna, this.sndWnd), this.sndNxt);
+  }
+
+  #sendNext(now: number): boolean {
+    const scoreboard = this.scoreboard;
+    const lost = scoreboard.firstToRetransmit();
+    if (lost >= 0) {
+      if (scoreboard.size(lost) > this.segmentBytes && !scoreboard.has(lost, Mark.syn)) {
+        scoreboard.split(lost, add(scoreboard.start(lost), this.segmentBytes));
+      }
+      const fits = scoreboard.inFlight + scoreboard.size(lost) <= this.window.size;
+      if (!fits && scoreboard.inFlight > 0) return false;
+      // A window that the peer has shrunk below what is lost: the probe timer's business.
+      if (this.sndWnd === 0 && this.recovery.state !== RecoveryState.loss) return false;
+      this.#retransmit(lost, now);
+      return true;
+    }
+    const unsent = this.unsent;
+    if (unsent === 0 && !(this.finQueued && !this.finSent)) return false;
+    const windowLeft = this.#windowLeft;
+    // FIN takes a byte of the window; one that goes without data is sent into a closed window too.
+    if (unsent === 0 && windowLeft < 0) return false;
+    const length = Math.min(unsent, this.segmentBytes, windowLeft);
+    if (unsent > 0 && length <= 0) return false;
+    if (scoreboard.inFlight > 0 && scoreboard.inFlight + length > this.window.size) {
+      this.windowLimited = true;
+      return false;
+    }
+    if (length < this.segmentBytes && !this.#smallAllowed(length, unsent)) return false;
+    this.#sendNew(length, now);
+    return true;
+  }
+
+  /**
+   * Whether a segment that is not full may go now: Nagle's algorithm, in Minshall's form that waits only for the last
+   * small segment, and the sender's side of silly window avoidance (RFC 9293 section 3.8.6.2.1).
+   */
+  #smallAllowed(length: number, unsent: number): boolean {
+    if (length === unsent) {
+      if (this.noDelay || this.finQueued) return true;
+      return !after(this.#smallEnd, this.sndUna);
+    }
+    return length >= this.maxSndWnd / 2;
+  }
+
+  #sendNew(length: number, now: number): void {
+    const sequence = this.sndNxt;
+    const last = length === this.unsent;
+    const fin = last && this.finQueued && !this.finSent && (length === 0 || this.#windowLeft > length);
+    let flags: number = Flag.ack;
+    if (last && length > 0) flags |= Flag.psh;
+    if (fin) flags |= Flag.fin;
+    this.sndNxt = add(sequence, length + (fin ? 1 : 0));
+    this.finSent = this.finSent || fin;
+    this.scoreboard.append(sequence, this.sndNxt, now, fin ? Mark.fin : 0);
+    if (length < this.segmentBytes) this.#smallEnd = this.sndNxt;
+    this.bytesSent += length;
+    this.probed = false;
+    this.lastSentAt = now;
+    this.recovery.sent(length, false, now);
+    this.#noteFlight();
+    this.#transmitter.transmit(flags, sequence, length);
+  }
+
+  #retransmit(index: number, now: number): void {
+    const scoreboard = this.scoreboard;
+    if (scoreboard.has(index, Mark.syn)) return;
+    if (scoreboard.size(index) > this.segmentBytes) {
+      scoreboard.split(index, add(scoreboard.start(index), this.segmentBytes));
+    }
+    const sequence = scoreboard.start(index);
+    const fin = scoreboard.has(index, Mark.fin);
+    const length = scoreboard.size(index) - (fin ? 1 : 0);
+    const atEnd = add(sequence, length) === add(this.#dataStart, this.#queued);
+    let flags: number = Flag.ack;
+    if (atEnd && length > 0) flags |= Flag.psh;
+    if (fin) flags |= Flag.fin;
+    // A probe of the tail is a second copy of something that is not lost: it does not count as in flight twice.
+    if (scoreboard.has(index, Mark.lost)) scoreboard.resent(index, now);
+    else scoreboard.resentAsProbe(index, now);
+    this.bytesRetransmitted += length;
+    this.segmentsRetransmitted++;
+    this.lastSentAt = now;
+    this.recovery.sent(length, true, now);
+    this.#transmitter.transmit(flags, sequence, length);
+  }
+
+  /** Keeps the most that was in the network in a round trip, which says whether the congestion window was used. */
+  #noteFlight(): void {
+    if (!before(this.sndUna, this.#roundEnd)) {
+      this.#roundEnd = this.sndNxt;
+      this.#roundFlight = 0;
+    }
+    this.#roundFlight = Math.max(this.#roundFlight, this.scoreboard.inFlight);
+  }
+
+  /**
+   * Whether the congestion window may grow: it was in the way, or, in slow start, at least half of it was used
+   * (RFC 9293 section 3.8.2; RFC 7661 section 4.3 on why).
+   */
+  get usesWindow(): boolean {
+    return this.windowLimited || (this.window.inSlowStart && this.window.size < 2 * this.#roundFlight);
+  }
+
+  /** RFC 5681 section 4.1: after an idle time-out the window that was learnt is not to be believed. */
+  #restartAfterIdle(now: number): void {
+    if (this.scoreboard.count > 0 || !this.hasUnsent) return;
+    const idle = now - this.lastSentAt;
+    if (idle <= this.rtt.timeout || this.bytesSent === 0) return;
+    this.window.size = Math.min(this.window.size, initialWindow(this.segmentBytes));
+    this.control.idled(idle);
+  }
+}

@@ -1,0 +1,496 @@
+/**
+ * TCP as a module of the protocol graph: finds the connection that a segment belongs to, and makes new ones.
+ *
+ * @module
+ */
+
+import type { IpAddress } from "../../address.ts";
+import { addUint16, fold, sum } from "../../checksum.ts";
+import { makeError } from "../../errors.ts";
+import type { Networks, Path } from "../../network/path.ts";
+import { ChecksumState, type Packet, type PacketPool } from "../../packet.ts";
+import { type ErrorEvent, ErrorKind, type TransportProtocol, Verdict } from "../../protocol.ts";
+import type { Random } from "../../random.ts";
+import { add, before, notAfter } from "../../sequence.ts";
+import type { Timers } from "../../timers.ts";
+import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import { FlowTable } from "../flow_table.ts";
+import { type PortReservation, type Ports, Sharing } from "../ports.ts";
+import { Acknowledgement } from "./acknowledgement.ts";
+import { ChallengeBudget } from "./challenge.ts";
+import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
+import { Cubic } from "./congestion/cubic.ts";
+import { Connection } from "./connection.ts";
+import type { TcpContext, TcpCounters, TcpOptionsOffered } from "./context.ts";
+import {
+  destinationPort,
+  Flag,
+  headerBytes,
+  maximumHeaderBytes,
+  minimumHeaderBytes,
+  sequenceNumber,
+  sourcePort,
+} from "./header.ts";
+import { InitialSequence } from "./isn.ts";
+import { Listener } from "./listener.ts";
+import { RingStorage } from "./ring.ts";
+import type { RttEstimator } from "./rtt.ts";
+import { Segment } from "./segment.ts";
+import { segmentArrives, takeSyn } from "./segment_arrives.ts";
+import { SegmentWriter } from "./segment_writer.ts";
+import type { Sender } from "./send.ts";
+import { defaultSettings } from "./settings.ts";
+import { State } from "./state.ts";
+import { TimeWait, TimeWaitTable } from "./time_wait.ts";
+import type { TcpTrace } from "./trace.ts";
+import type { ConnectionSettings, ConnectRequest, ListenRequest, TcpUserCalls } from "./user.ts";
+
+const protocolNumber = 6;
+
+/** Connections that may wait to be accepted, unless the listener says otherwise. */
+const defaultBacklog = 512;
+
+/** Settings of TCP as a whole that differ from the defaults. */
+export interface TcpConfiguration extends Partial<TcpOptionsOffered> {
+  /** What connections start with. */
+  settings?: Partial<ConnectionSettings>;
+  /** Makes congestion control state. Default CUBIC. */
+  congestionControl?: CongestionControlFactory;
+  /** How long connections stay in TIME-WAIT, in milliseconds: twice the maximum segment lifetime. Default 60,000. */
+  timeWait?: number;
+}
+
+/** What TCP works with. */
+export interface TcpDependencies {
+  /** Where packets come from. */
+  pool: PacketPool;
+  /** Timers and clock. */
+  timers: Timers;
+  /** Chance. */
+  random: Random;
+  /** The network protocols below. */
+  networks: Networks;
+  /** The port manager. */
+  ports: Ports;
+  /** Bytes of headroom that the protocols below need; asked for each packet, since interfaces come and go. */
+  headroom: () => number;
+  /** Called when there is something to flush and no batch is under way. */
+  wake: () => void;
+}
+
+/** TCP. */
+export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
+  /** `tcp` */
+  readonly name = "tcp";
+  /** 6 */
+  readonly protocolNumber: number = protocolNumber;
+  /** The most bytes that a header takes. */
+  readonly headerBytes: number = maximumHeaderBytes;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly storage: RingStorage = new RingStorage();
+  readonly writer: SegmentWriter;
+  readonly initialSequence: InitialSequence;
+  readonly congestionControl: CongestionControlFactory;
+  readonly challenges: ChallengeBudget;
+  readonly options: TcpOptionsOffered;
+  readonly acknowledgement: Acknowledgement = new Acknowledgement();
+  /** Connections in TIME-WAIT. */
+  readonly timeWait: TimeWaitTable;
+  /** Who watches, if anybody. */
+  trace: TcpTrace | null = null;
+  readonly counters: TcpCounters = {
+    received: 0,
+    truncated: 0,
+    badChecksum: 0,
+    badAddress: 0,
+    noConnection: 0,
+    outsideWindow: 0,
+    oldTimestamp: 0,
+    unexpected: 0,
+    badAcknowledgement: 0,
+    challengeAcks: 0,
+    challengeAcksSuppressed: 0,
+    strayAcksSuppressed: 0,
+    resetsSent: 0,
+    resetsReceived: 0,
+    activeOpens: 0,
+    passiveOpens: 0,
+    synDropped: 0,
+    acceptQueueFull: 0,
+    timeouts: 0,
+    tailProbes: 0,
+    windowProbes: 0,
+    keepAliveProbes: 0,
+    timeWaitOverflow: 0,
+    timeWaitReused: 0,
+  };
+
+  readonly #networks: Networks;
+  readonly #ports: Ports;
+  readonly #settings: Readonly<ConnectionSettings>;
+  readonly #flows: FlowTable<Connection>;
+  /** By port; few listeners share one. */
+  readonly #listeners = new Map<number, Listener[]>();
+  readonly #segment = new Segment();
+  readonly #flushQueue: Connection[] = [];
+  readonly #wake: () => void;
+  readonly #sample: { bytes: number; rtt: RttEstimator; now: number; sndUna: number; sndNxt: number };
+
+  /** Wires TCP to what it works with. */
+  constructor(dependencies: TcpDependencies, configuration: TcpConfiguration = {}) {
+    const { pool, timers, random, networks, ports, headroom, wake } = dependencies;
+    this.timers = timers;
+    this.random = random;
+    this.#networks = networks;
+    this.#ports = ports;
+    this.#wake = wake;
+    this.writer = new SegmentWriter(pool, headroom);
+    this.initialSequence = new InitialSequence(timers.clock, random);
+    this.congestionControl = configuration.congestionControl ?? (() => new Cubic());
+    this.challenges = new ChallengeBudget(random);
+    this.options = {
+      timestamps: configuration.timestamps ?? true,
+      selectiveAcknowledgements: configuration.selectiveAcknowledgements ?? true,
+      windowScaling: configuration.windowScaling ?? true,
+    };
+    this.#settings = Object.freeze({ ...defaultSettings, ...configuration.settings });
+    this.#flows = new FlowTable(random);
+    this.timeWait = new TimeWaitTable(timers, random, this.writer, this.counters, configuration.timeWait ?? 60_000);
+    this.#sample = { bytes: 0, rtt: null as unknown as RttEstimator, now: 0, sndUna: 0, sndNxt: 0 };
+  }
+
+  /** All connections that are neither listening nor in TIME-WAIT. */
+  connections(): Connection[] {
+    return this.#flows.values();
+  }
+
+  /** All listeners. */
+  listeners(): Listener[] {
+    return [...this.#listeners.values()].flat();
+  }
+
+  /** As {@linkcode TcpUserCalls.connect}. */
+  connect(request: ConnectRequest): Connection {
+    const { remote } = request;
+    const { address } = remote;
+    if (address.isMulticast || address.isBroadcast || address.isUnspecified || remote.port === 0) {
+      throw makeError("AddrNotAvailable", `Cannot connect to ${formatEndpoint(remote)}: it is no single host's port`);
+    }
+    const path = this.#networks.of(address.family)?.findPath({
+      destination: address,
+      protocol: protocolNumber,
+      source: request.localAddress ?? null,
+      nic: request.nic ?? null,
+    });
+    if (!path) {
+      throw makeError(
+        "NetworkUnreachable",
+        `Cannot connect to ${formatEndpoint(remote)}: there is no route to it; add an address or a gateway`,
+      );
+    }
+    const reservation = this.#reserve(path.source, remote, request.localPort ?? 0);
+    const local = { address: path.source, port: reservation.port };
+    const connection = new Connection(this, local, remote, path, this.#merge(request.settings), false);
+    connection.onFinish = () => reservation.release();
+    this.#flows.add(connection);
+    this.counters.activeOpens++;
+    connection.open();
+    return connection;
+  }
+
+  /** As {@linkcode TcpUserCalls.listen}. */
+  listen(request: ListenRequest): Listener {
+    const { address, port } = request.local;
+    const portRequest = { protocol: protocolNumber, address };
+    const reservation = port === 0 ? this.#ports.reserveEphemeral(portRequest) : this.#ports.reserve(portRequest, port);
+    if (reservation === null) {
+      throw makeError(
+        "AddrInUse",
+        port === 0
+          ? `Cannot listen on ${address}: all ephemeral ports are taken`
+          : `Cannot listen on ${formatEndpoint(request.local)}: the port is in use`,
+      );
+    }
+    const listener = new Listener(
+      { address, port: reservation.port },
+      request.backlog ?? defaultBacklog,
+      this.#merge(request.settings),
+      this.counters,
+      (closed) => {
+        reservation.release();
+        this.#removeListener(closed);
+      },
+    );
+    const others = this.#listeners.get(reservation.port);
+    if (others === undefined) this.#listeners.set(reservation.port, [listener]);
+    else others.push(listener);
+    return listener;
+  }
+
+  /** Ends everything at once: listeners, connections, TIME-WAIT. */
+  close(): void {
+    for (const listener of this.listeners()) listener.close();
+    for (const connection of this.connections()) connection.abort();
+    this.timeWait.clear();
+  }
+
+  /** As {@linkcode TransportProtocol.pop}. */
+  pop(packet: Packet): Verdict {
+    const { counters } = this;
+    const { view, head, tail } = packet;
+    counters.received++;
+    packet.transportAt = head;
+    if (tail - head < minimumHeaderBytes) {
+      counters.truncated++;
+      return drop(packet);
+    }
+    const header = headerBytes(view, head);
+    if (header < minimumHeaderBytes || head + header > tail) {
+      counters.truncated++;
+      return drop(packet);
+    }
+    if (packet.checksum !== ChecksumState.verified && !isIntact(packet)) {
+      counters.badChecksum++;
+      return drop(packet);
+    }
+    const localPort = destinationPort(view, head);
+    const remotePort = sourcePort(view, head);
+    // RFC 9293 section 3.9.2.3: TCP speaks to single hosts only.
+    if (packet.multicast || localPort === 0 || remotePort === 0) {
+      counters.badAddress++;
+      return drop(packet);
+    }
+    const family = packet.family === 6 ? 6 : 4;
+    const { sourceAt, destinationAt } = packet;
+    const segment = this.#segment;
+    segment.load(packet);
+    const connection = this.#flows.find(view, family, destinationAt, localPort, sourceAt, remotePort);
+    if (connection !== null) {
+      this.trace?.segment?.(connection, "received", packet);
+      segmentArrives(connection, segment);
+      packet.release();
+      return Verdict.done;
+    }
+    let smallestSequence = -1;
+    const waiting = this.timeWait.find(view, family, destinationAt, localPort, sourceAt, remotePort);
+    if (waiting !== null) {
+      if (waiting.connection !== null) this.trace?.segment?.(waiting.connection, "received", packet);
+      if (!this.timeWait.segmentArrives(waiting, segment)) {
+        packet.release();
+        return Verdict.done;
+      }
+      smallestSequence = add(waiting.sndNxt, 65_535);
+    }
+    const listener = this.#findListener(packet, localPort);
+    if (listener !== null) return this.#arrivesInListen(listener, segment, smallestSequence);
+    counters.noConnection++;
+    this.#answerWithReset(packet, segment);
+    return drop(packet);
+  }
+
+  /** As {@linkcode TransportProtocol.control}. */
+  control(event: ErrorEvent): void {
+    const { packet } = event;
+    const { view, transportAt } = packet;
+    const family = packet.family === 6 ? 6 : 4;
+    const connection = this.#flows.find(
+      view,
+      family,
+      packet.sourceAt,
+      sourcePort(view, transportAt),
+      packet.destinationAt,
+      destinationPort(view, transportAt),
+    );
+    if (connection === null) return;
+    // RFC 5927 section 4.1: only about something that is in the network can there be an error.
+    const { sender } = connection;
+    const sequence = sequenceNumber(view, transportAt);
+    if (before(sequence, sender.sndUna) || !notAfter(sequence, sender.sndNxt)) return;
+    if (event.kind === ErrorKind.packetTooBig) this.#packetTooBig(connection, event.mtu);
+    else if (connection.state < State.established && event.kind !== ErrorKind.timeExceeded) {
+      // RFC 5461: while connecting, an unreachable peer is an answer; later it is a passing trouble.
+      if (connection.passive) connection.finish(null);
+      else this.#unreachable(connection, event.kind);
+    }
+  }
+
+  /** Sends what became due in the present batch. To be called after each batch of packets and timers. */
+  flush(): void {
+    const queue = this.#flushQueue;
+    for (let index = 0; index < queue.length; index++) {
+      const connection = queue[index]!;
+      connection.flushQueued = false;
+      connection.flush();
+    }
+    queue.length = 0;
+  }
+
+  /** As {@linkcode TcpContext.queueFlush}. */
+  queueFlush(connection: Connection): void {
+    if (connection.flushQueued) return;
+    connection.flushQueued = true;
+    if (this.#flushQueue.push(connection) === 1) this.#wake();
+  }
+
+  /** As {@linkcode TcpContext.forget}. */
+  forget(connection: Connection): void {
+    this.#flows.remove(connection);
+  }
+
+  /** As {@linkcode TcpContext.enterTimeWait}. */
+  enterTimeWait(connection: Connection): void {
+    const entry = new TimeWait(connection, connection.onFinish);
+    connection.onFinish = null;
+    connection.finish(null);
+    this.timeWait.add(entry);
+  }
+
+  /** As {@linkcode TcpContext.sampleFor}. */
+  sampleFor(sender: Sender, bytes: number, now: number): AckSample {
+    const sample = this.#sample;
+    sample.bytes = bytes;
+    sample.rtt = sender.rtt;
+    sample.now = now;
+    sample.sndUna = sender.sndUna;
+    sample.sndNxt = sender.sndNxt;
+    return sample;
+  }
+
+  /** RFC 9293 section 3.10.7.2. Consumes the packet. */
+  #arrivesInListen(listener: Listener, segment: Segment, smallestSequence: number): Verdict {
+    const { packet } = segment;
+    if (segment.rst || segment.ack || !segment.syn) {
+      this.counters.noConnection++;
+      if (!segment.rst) this.#answerWithReset(packet, segment);
+      return drop(packet);
+    }
+    if (!listener.admitsSyn()) return drop(packet);
+    const reply = this.#networks.of(packet.family === 6 ? 6 : 4)?.replyPath(packet, protocolNumber);
+    const path = reply && this.#networks.of(reply.source.family)?.findPath({
+      destination: reply.destination,
+      protocol: protocolNumber,
+      source: reply.source,
+    });
+    if (!path) {
+      this.counters.badAddress++;
+      return drop(packet);
+    }
+    const local = { address: path.source, port: destinationPort(packet.view, packet.transportAt) };
+    const remote = { address: path.destination, port: sourcePort(packet.view, packet.transportAt) };
+    const connection = new Connection(this, local, remote, path, listener.settings, true, smallestSequence);
+    this.#flows.add(connection);
+    listener.begin(connection);
+    this.counters.passiveOpens++;
+    this.trace?.segment?.(connection, "received", packet);
+    connection.segmentsReceived++;
+    takeSyn(connection, segment);
+    connection.sender.setWindow(segment.sequence, connection.sender.initialSequence, segment.window);
+    connection.setState(State.synReceived);
+    connection.sendSyn();
+    connection.timers.update();
+    packet.release();
+    return Verdict.done;
+  }
+
+  /** RFC 9293 section 3.10.7.1: a segment for nobody is answered with RST, unless it is one. */
+  #answerWithReset(packet: Packet, segment: Segment): void {
+    if (segment.rst) return;
+    const path = this.#networks.of(packet.family === 6 ? 6 : 4)?.replyPath(packet, protocolNumber);
+    if (!path) return;
+    this.counters.resetsSent++;
+    const { view, transportAt } = packet;
+    const localPort = destinationPort(view, transportAt);
+    const remotePort = sourcePort(view, transportAt);
+    if (segment.ack) {
+      this.writer.writeReset(path, localPort, remotePort, Flag.rst, segment.acknowledgement, 0);
+    } else {
+      const end = add(segment.sequence, segment.sequenceLength);
+      this.writer.writeReset(path, localPort, remotePort, Flag.rst | Flag.ack, 0, end);
+    }
+  }
+
+  /** RFC 1191 section 6, RFC 5927 section 7: a smaller path MTU. */
+  #packetTooBig(connection: Connection, mtu: number): void {
+    const { path, sender } = connection;
+    // A router that does not say its MTU (RFC 1191 section 5): try the smallest that must work.
+    const believed = Math.max(mtu, path.network.minimumMtu);
+    if (believed >= path.mtu) return;
+    path.mtu = believed;
+    connection.fitSegments();
+    sender.recovery.segmentsTooBig();
+    connection.queueFlush();
+  }
+
+  #unreachable(connection: Connection, kind: ErrorKind): void {
+    switch (kind) {
+      case ErrorKind.networkUnreachable:
+        return connection.fail("NetworkUnreachable", "A router reports that the network cannot be reached");
+      case ErrorKind.hostUnreachable:
+        return connection.fail("HostUnreachable", "A router reports that the host cannot be reached");
+      case ErrorKind.neighborUnreachable:
+        return connection.fail("HostUnreachable", "The next hop does not answer on the link");
+      case ErrorKind.prohibited:
+        return connection.fail("PermissionDenied", "A router reports that the connection is prohibited");
+      case ErrorKind.protocolUnreachable:
+      case ErrorKind.portUnreachable:
+        return connection.fail("ConnectionRefused", "The peer reports that the port cannot be reached");
+    }
+  }
+
+  #merge(settings: Partial<ConnectionSettings> | undefined): Readonly<ConnectionSettings> {
+    return settings === undefined ? this.#settings : { ...this.#settings, ...settings };
+  }
+
+  #reserve(address: IpAddress, remote: Endpoint, port: number): PortReservation {
+    const request = { protocol: protocolNumber, address, sharing: Sharing.flow };
+    const free = (candidate: number) => {
+      const local = { address, port: candidate };
+      return !this.#flows.has(local, remote) && !this.timeWait.has(local, remote);
+    };
+    if (port !== 0) {
+      const reservation = free(port) ? this.#ports.reserve(request, port) : null;
+      if (reservation !== null) return reservation;
+      throw makeError("AddrInUse", `Cannot connect from port ${port} to ${formatEndpoint(remote)}: it is in use`);
+    }
+    const reservation = this.#ports.reserveEphemeral({ ...request, remote, available: free });
+    if (reservation !== null) return reservation;
+    throw makeError(
+      "AddrNotAvailable",
+      `Cannot connect to ${formatEndpoint(remote)}: all ephemeral ports are taken; close connections`,
+    );
+  }
+
+  /** The listener for a packet: one on its very address before one on all. */
+  #findListener(packet: Packet, port: number): Listener | null {
+    const listeners = this.#listeners.get(port);
+    if (listeners === undefined) return null;
+    let found: Listener | null = null;
+    for (const listener of listeners) {
+      const { address } = listener.local;
+      if (address.family !== packet.family) continue;
+      if (address.matches(packet.view, packet.destinationAt)) return listener;
+      if (address.isUnspecified) found = listener;
+    }
+    return found;
+  }
+
+  #removeListener(listener: Listener): void {
+    const left = this.#listeners.get(listener.local.port)!.filter((other) => other !== listener);
+    if (left.length === 0) this.#listeners.delete(listener.local.port);
+    else this.#listeners.set(listener.local.port, left);
+  }
+}
+
+/** Whether a received segment's checksum is right, pseudo-header included. */
+function isIntact(packet: Packet): boolean {
+  const { view, head, tail, sourceAt, family } = packet;
+  const addresses = sum(view, sourceAt, family === 6 ? 32 : 8);
+  const pseudo = addUint16(tail - head, addUint16(protocolNumber, addresses));
+  return fold(sum(view, head, tail - head, pseudo)) === 0xffff;
+}
+
+function drop(packet: Packet): Verdict {
+  packet.release();
+  return Verdict.dropped;
+}

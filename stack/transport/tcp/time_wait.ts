@@ -1,0 +1,203 @@
+/**
+ * TIME-WAIT: what is left of a connection that both sides have closed, for as long as segments of it may still be
+ * under way (RFC 9293 section 3.6.1). Each is small, their number is bounded, and one timer serves all.
+ *
+ * @module
+ */
+
+import { after, before } from "../../sequence.ts";
+import type { Timer, Timers } from "../../timers.ts";
+import type { Path } from "../../network/path.ts";
+import type { Random } from "../../random.ts";
+import type { Endpoint } from "../endpoint.ts";
+import { type Flow, FlowTable } from "../flow_table.ts";
+import type { Connection } from "./connection.ts";
+import type { TcpCounters } from "./context.ts";
+import type { Segment } from "./segment.ts";
+import type { SegmentWriter } from "./segment_writer.ts";
+
+/** Most connections in TIME-WAIT; when there are more, the oldest is forgotten. */
+export const maximumTimeWait = 16_384;
+
+/** What is left of one connection. */
+export class TimeWait implements Flow<TimeWait> {
+  /** Our end. */
+  readonly local: Endpoint;
+  /** The peer's end. */
+  readonly remote: Endpoint;
+  /** The way to the peer. */
+  readonly path: Path;
+  /** SND.NXT. */
+  readonly sndNxt: number;
+  /** RCV.NXT. */
+  readonly rcvNxt: number;
+  /** The window field that is announced, as it goes into the header. */
+  readonly window: number;
+  /** Whether timestamps are in use. */
+  readonly timestamps: boolean;
+  /** TS.Recent. */
+  recentTimestamp: number;
+  /** What is added to the clock for our timestamps. */
+  readonly timestampOffset: number;
+  /** When it is over, in milliseconds. */
+  deadline: number = 0;
+  /** Gives back what is still reserved. */
+  readonly onEnd: (() => void) | null;
+  /** The connection itself, while somebody watches. */
+  readonly connection: Connection | null;
+  /** Managed by the flow table. */
+  nextFlow: TimeWait | null = null;
+  /** Managed by the flow table. */
+  flowHash: number = 0;
+
+  /** Keeps what is needed of a connection. */
+  constructor(connection: Connection, onEnd: (() => void) | null) {
+    this.local = connection.local;
+    this.remote = connection.remote;
+    this.path = connection.path;
+    this.sndNxt = connection.sender.sndNxt;
+    this.rcvNxt = connection.receiver.rcvNxt;
+    this.window = Math.min(65535, Math.floor(connection.receiver.window / 2 ** connection.receiver.windowScale));
+    this.timestamps = connection.timestamps;
+    this.recentTimestamp = connection.receiver.recentTimestamp;
+    this.timestampOffset = (connection.timestampNow - Math.floor(connection.now)) >>> 0;
+    this.onEnd = onEnd;
+    this.connection = connection.trace === null ? null : connection;
+  }
+}
+
+/** All connections in TIME-WAIT. */
+export class TimeWaitTable {
+  readonly #timers: Timers;
+  readonly #timer: Timer;
+  readonly #writer: SegmentWriter;
+  readonly #counters: TcpCounters;
+  readonly #flows: FlowTable<TimeWait>;
+  /** In order of their deadlines: all wait equally long. */
+  readonly #order = new Set<TimeWait>();
+  /** Twice the maximum segment lifetime, in milliseconds. */
+  duration: number;
+
+  /** An empty table; each connection stays for `duration` milliseconds. */
+  constructor(timers: Timers, random: Random, writer: SegmentWriter, counters: TcpCounters, duration: number) {
+    this.#timers = timers;
+    this.#timer = timers.create(() => this.#expire());
+    this.#writer = writer;
+    this.#counters = counters;
+    this.#flows = new FlowTable(random);
+    this.duration = duration;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#order.size;
+  }
+
+  /** All of them, the oldest first. */
+  values(): IterableIterator<TimeWait> {
+    return this.#order.values();
+  }
+
+  /** Whether a pair of ends is waiting. */
+  has(local: Endpoint, remote: Endpoint): boolean {
+    return this.#flows.has(local, remote);
+  }
+
+  /** As {@linkcode FlowTable.find}. */
+  find(
+    view: DataView,
+    family: 4 | 6,
+    localAt: number,
+    localPort: number,
+    remoteAt: number,
+    remotePort: number,
+  ): TimeWait | null {
+    return this.#flows.find(view, family, localAt, localPort, remoteAt, remotePort);
+  }
+
+  /** Adds one, which starts to wait now. */
+  add(entry: TimeWait): void {
+    if (this.#order.size >= maximumTimeWait) {
+      const [oldest] = this.#order;
+      this.#counters.timeWaitOverflow++;
+      this.remove(oldest!);
+    }
+    this.#flows.add(entry);
+    this.#restart(entry);
+  }
+
+  /** Ends one early. */
+  remove(entry: TimeWait): void {
+    if (!this.#order.delete(entry)) return;
+    this.#flows.remove(entry);
+    entry.onEnd?.();
+    entry.connection?.timeWaitEnded();
+    if (this.#order.size === 0) this.#timer.dispose();
+  }
+
+  /** Ends all of them. */
+  clear(): void {
+    for (const entry of [...this.#order]) this.remove(entry);
+  }
+
+  /**
+   * Handles a segment for one of them. Returns true when it is a SYN that may begin a new connection (RFC 9293 section
+   * 3.6.1, RFC 6191): the entry is gone then, and the segment is the listener's.
+   */
+  segmentArrives(entry: TimeWait, segment: Segment): boolean {
+    // RFC 1337 section 3: a reset must not cut the waiting short.
+    if (segment.rst) return false;
+    const { options } = segment;
+    const timestamped = entry.timestamps && options.hasTimestamps;
+    if (segment.syn && !segment.ack) {
+      const newer = timestamped
+        ? after(options.timestampValue, entry.recentTimestamp)
+        : after(segment.sequence, entry.rcvNxt);
+      if (newer) {
+        this.#counters.timeWaitReused++;
+        this.remove(entry);
+        return true;
+      }
+    }
+    if (timestamped && after(options.timestampValue, entry.recentTimestamp)) {
+      entry.recentTimestamp = options.timestampValue;
+    }
+    // An old FIN again: our last ACK was lost, so the waiting starts anew.
+    if (segment.fin && !before(segment.end, entry.rcvNxt)) this.#restart(entry);
+    if (segment.sequenceLength > 0) this.#acknowledge(entry);
+    return false;
+  }
+
+  #acknowledge(entry: TimeWait): void {
+    const now = Math.floor(this.#timers.clock.now());
+    this.#writer.writeAcknowledgement(
+      entry.path,
+      entry.local.port,
+      entry.remote.port,
+      entry.sndNxt,
+      entry.rcvNxt,
+      entry.window,
+      (now + entry.timestampOffset) >>> 0,
+      entry.recentTimestamp,
+      entry.timestamps,
+    );
+  }
+
+  #restart(entry: TimeWait): void {
+    this.#order.delete(entry);
+    entry.deadline = this.#timers.clock.now() + this.duration;
+    this.#order.add(entry);
+    if (!this.#timer.running) this.#timer.startAt(entry.deadline);
+  }
+
+  #expire(): void {
+    const now = this.#timers.clock.now();
+    for (const entry of this.#order) {
+      if (entry.deadline > now) {
+        this.#timer.startAt(entry.deadline);
+        return;
+      }
+      this.remove(entry);
+    }
+  }
+}

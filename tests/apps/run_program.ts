@@ -1,0 +1,127 @@
+/** Runs a program of `apps/` as its task does. */
+
+const root = new URL("../../", import.meta.url);
+
+/** What a program left behind. */
+export interface Outcome {
+  code: number;
+  /** The lines of its standard output. */
+  output: string[];
+  /** The lines of its standard error. */
+  errors: string[];
+}
+
+/** The lines that a program printed. */
+export function lines(bytes: Uint8Array): string[] {
+  const text = new TextDecoder().decode(bytes);
+  return text === "" ? [] : text.replace(/\n$/, "").split("\n");
+}
+
+/**
+ * The command that starts a program with only the permission that its task gives it. `wrapper` goes in front of it:
+ * a command that runs another.
+ */
+export function programCommand(name: string, args: readonly string[], wrapper: readonly string[] = []): Deno.Command {
+  const run = ["run", "--quiet", "--no-prompt", "--allow-ffi", `apps/${name}.ts`];
+  const [first, ...rest] = [...wrapper, Deno.execPath(), ...run, ...args];
+  return new Deno.Command(first!, {
+    args: rest,
+    cwd: root,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** Runs a program to its end. */
+export async function runToEnd(name: string, ...args: string[]): Promise<Outcome> {
+  const { code, stdout, stderr } = await programCommand(name, args).output();
+  return { code, output: lines(stdout), errors: lines(stderr) };
+}
+
+/** How long a program may take to do what a test waits for, in milliseconds. */
+const patience = 30_000;
+
+/** As `promise`, but fails when that takes too long. */
+async function soon<Value>(promise: Promise<Value>, what: string): Promise<Value> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`Waited ${patience} ms for ${what}`)), patience);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A program that runs until it is told to end. */
+export class RunningProgram implements AsyncDisposable {
+  /** The lines of its standard output so far. */
+  readonly output: string[] = [];
+  /** The lines of its standard error so far. */
+  readonly errors: string[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #collected: Promise<unknown>;
+  #arrived = Promise.withResolvers<void>();
+  #ended = false;
+
+  private constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#collected = Promise.all([
+      this.#collect(child.stdout, this.output),
+      this.#collect(child.stderr, this.errors),
+    ]).then(() => {
+      this.#ended = true;
+      this.#arrived.resolve();
+    });
+  }
+
+  /** Starts a program. */
+  static start(name: string, ...args: string[]): RunningProgram {
+    return new RunningProgram(programCommand(name, args).spawn());
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>, into: string[]): Promise<void> {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const pieces = (rest + text).split("\n");
+      rest = pieces.pop()!;
+      into.push(...pieces);
+      this.#arrived.resolve();
+      this.#arrived = Promise.withResolvers();
+    }
+    if (rest !== "") into.push(rest);
+  }
+
+  /** Resolves with the first line, of either stream, that matches. Throws if the program ends without it. */
+  async line(pattern: RegExp): Promise<string> {
+    for (;;) {
+      const found = [...this.output, ...this.errors].find((line) => pattern.test(line));
+      if (found !== undefined) return found;
+      if (this.#ended) throw new Error(`No line matches ${pattern}:\n${[...this.output, ...this.errors].join("\n")}`);
+      await soon(this.#arrived.promise, `a line that matches ${pattern}`);
+    }
+  }
+
+  /** Sends it a signal, as a terminal does for Ctrl-C. */
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Its exit code, once it has ended. */
+  async code(): Promise<number> {
+    const { code } = await soon(this.#child.status, "the program's end");
+    await this.#collected;
+    return code;
+  }
+
+  /** Ends it, where it still runs. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended already.
+    }
+    await this.code();
+  }
+}

@@ -1,0 +1,354 @@
+import { assert, assertEquals, assertFalse, assertRejects, assertThrows } from "@std/assert";
+import { VirtualClock } from "../stack/clock.ts";
+import { EventLoop, type Work } from "../stack/event_loop.ts";
+import type { Poller } from "../stack/link/device.ts";
+import { PortablePoller } from "../stack/portable_poller.ts";
+
+/** Lets every promise reaction that is possible now come to its end. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Records what is asked of it; a wait ends by {@linkcode FakePoller.end} or by an interruption. */
+class FakePoller implements Poller {
+  readonly waits: number[] = [];
+  yields = 0;
+  interrupts = 0;
+  closed = false;
+  #end: (() => void) | null = null;
+
+  get waiting(): boolean {
+    return this.#end !== null;
+  }
+
+  wait(_devices: readonly unknown[], timeout: number): Promise<void> {
+    this.waits.push(timeout);
+    return new Promise((resolve) => this.#end = resolve);
+  }
+
+  yield(): Promise<void> {
+    this.yields++;
+    return Promise.resolve();
+  }
+
+  interrupt(): void {
+    this.interrupts++;
+    this.end();
+  }
+
+  end(): void {
+    this.#end?.();
+    this.#end = null;
+  }
+
+  close(): void {
+    assertFalse(this.waiting);
+    assertFalse(this.closed);
+    this.closed = true;
+  }
+}
+
+/** Every step takes 0.01 ms and handles what the list says, then nothing. */
+class FakeWork implements Work {
+  readonly clock = new VirtualClock();
+  readonly handled: number[];
+  steps = 0;
+  deadline = Infinity;
+  onStep: () => void = () => {};
+
+  constructor(...handled: number[]) {
+    this.handled = handled;
+  }
+
+  step(): number {
+    this.steps++;
+    this.clock.set(this.clock.now() + 0.01);
+    this.onStep();
+    return this.handled.shift() ?? 0;
+  }
+
+  nextDeadline(): number {
+    return this.deadline;
+  }
+}
+
+function makeLoop(work: FakeWork, busyPoll = 0): { loop: EventLoop; poller: FakePoller } {
+  const poller = new FakePoller();
+  return { loop: new EventLoop(work, { clock: work.clock, poller, devices: () => [], busyPoll }), poller };
+}
+
+Deno.test("steps follow each other while there is work, then the loop sleeps", async () => {
+  const work = new FakeWork(3, 1, 2);
+  const { loop, poller } = makeLoop(work);
+  loop.start();
+  await settle();
+  assertEquals(work.steps, 4);
+  assertEquals(poller.waits, [Infinity]);
+  await loop.stop();
+});
+
+Deno.test("the loop sleeps until the next deadline", async () => {
+  const work = new FakeWork();
+  work.deadline = 5;
+  const { loop, poller } = makeLoop(work);
+  loop.start();
+  await settle();
+  assertEquals(poller.waits, [5 - work.clock.now()]);
+  await loop.stop();
+});
+
+Deno.test("a deadline that has come is no reason to sleep", async () => {
+  const work = new FakeWork();
+  work.deadline = 0.005;
+  work.onStep = () => {
+    if (work.steps === 3) work.deadline = Infinity;
+  };
+  const { loop, poller } = makeLoop(work);
+  loop.start();
+  await settle();
+  assertEquals(work.steps, 3);
+  assertEquals(poller.waits, [Infinity]);
+  await loop.stop();
+});
+
+Deno.test("waking a sleeping loop interrupts the wait, once", async () => {
+  const work = new FakeWork();
+  const { loop, poller } = makeLoop(work);
+  loop.start();
+  await settle();
+  loop.wake();
+  loop.wake();
+  assertEquals(poller.interrupts, 1);
+  await settle();
+  assertEquals(work.steps, 2);
+  await loop.stop();
+});
+
+Deno.test("waking a loop that is awake interrupts nothing and makes it step again", async () => {
+  const work = new FakeWork();
+  const { loop, poller } = makeLoop(work);
+  work.onStep = () => {
+    if (work.steps === 1) loop.wake();
+  };
+  loop.start();
+  await settle();
+  assertEquals(poller.interrupts, 0);
+  assertEquals(work.steps, 2);
+  await loop.stop();
+});
+
+Deno.test("what promise reactions ask for after a step is done before sleeping", async () => {
+  const work = new FakeWork(1);
+  const { loop, poller } = makeLoop(work);
+  work.onStep = () => {
+    if (work.steps !== 2) return;
+    // A program that needs several reactions to get from its data to its answer.
+    Promise.resolve().then(() => {}).then(() => loop.wake());
+  };
+  loop.start();
+  await settle();
+  assertEquals(work.steps, 3);
+  assertEquals(poller.interrupts, 0);
+  await loop.stop();
+});
+
+Deno.test("promise reactions run between two steps", async () => {
+  const work = new FakeWork(1, 1);
+  const { loop } = makeLoop(work);
+  const order: string[] = [];
+  work.onStep = () => {
+    order.push("step");
+    Promise.resolve().then(() => order.push("reaction"));
+  };
+  loop.start();
+  await settle();
+  assertEquals(order.slice(0, 4), ["step", "reaction", "step", "reaction"]);
+  await loop.stop();
+});
+
+Deno.test("under steady work the program has a turn every millisecond", async () => {
+  const work = new FakeWork(...new Array<number>(1000).fill(1));
+  const { loop, poller } = makeLoop(work);
+  let yieldsUnderWork = 0;
+  work.onStep = () => yieldsUnderWork = poller.yields;
+  loop.start();
+  await settle();
+  assertEquals(poller.waits.length, 1);
+  assert(yieldsUnderWork >= 9 && yieldsUnderWork <= 10, `10 ms of work had ${yieldsUnderWork} turns`);
+  await loop.stop();
+});
+
+Deno.test("after work the loop spins for a while before it sleeps", async () => {
+  const work = new FakeWork(1);
+  const { loop, poller } = makeLoop(work, 50);
+  loop.start();
+  await settle();
+  // The step that had work, 50 us of steps of 10 us each, rounding included.
+  assert(work.steps >= 6 && work.steps <= 7, `${work.steps} steps`);
+  assertEquals(poller.waits.length, 1);
+  await loop.stop();
+});
+
+Deno.test("a wake-up by a timer alone is no reason to spin", async () => {
+  const work = new FakeWork();
+  work.deadline = 5;
+  const { loop, poller } = makeLoop(work, 50);
+  loop.start();
+  await settle();
+  const before = work.steps;
+  work.handled.push(1);
+  work.clock.set(5);
+  work.deadline = 100;
+  poller.end();
+  await settle();
+  assertEquals(work.steps, before + 2);
+  assertEquals(poller.waits.length, 2);
+  await loop.stop();
+});
+
+Deno.test("a wake-up by a frame is a reason to spin", async () => {
+  const work = new FakeWork();
+  work.deadline = 100;
+  const { loop, poller } = makeLoop(work, 50);
+  loop.start();
+  await settle();
+  const before = work.steps;
+  work.handled.push(1);
+  poller.end();
+  await settle();
+  assert(work.steps - before >= 6, `${work.steps - before} steps`);
+  assertEquals(poller.waits.length, 2);
+  await loop.stop();
+});
+
+Deno.test("stopping resolves after the wait has ended, and closes the poller", async () => {
+  const { loop, poller } = makeLoop(new FakeWork());
+  loop.start();
+  await settle();
+  assert(poller.waiting && loop.running);
+  await loop.stop();
+  assert(poller.closed);
+  assertFalse(loop.running);
+  await loop.stop();
+});
+
+Deno.test("a loop that never ran closes its poller when it is stopped", async () => {
+  const { loop, poller } = makeLoop(new FakeWork());
+  await loop.stop();
+  assert(poller.closed);
+  assertThrows(() => loop.start(), Error, "it was stopped; make a new one");
+});
+
+Deno.test("a step may stop the loop", async () => {
+  const work = new FakeWork(1, 1, 1);
+  const { loop, poller } = makeLoop(work);
+  let stopped: Promise<void> | undefined;
+  work.onStep = () => stopped ??= loop.stop();
+  loop.start();
+  await settle();
+  await stopped;
+  assertEquals(work.steps, 1);
+  assert(poller.closed);
+});
+
+Deno.test("what a step throws ends the loop and comes out of stop", async () => {
+  const work = new FakeWork();
+  const { loop, poller } = makeLoop(work);
+  let stopped: Promise<unknown> | undefined;
+  work.onStep = () => {
+    stopped = assertRejects(() => loop.stop(), Error, "a bug");
+    throw new Error("a bug");
+  };
+  loop.start();
+  await settle();
+  await stopped;
+  assert(poller.closed);
+  assertEquals(work.steps, 1);
+});
+
+Deno.test("what a step throws is an unhandled rejection where nobody stops the loop", async () => {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const listener = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    resolve(event.reason);
+  };
+  globalThis.addEventListener("unhandledrejection", listener);
+  const work = new FakeWork();
+  const failure = new Error("a bug");
+  work.onStep = () => {
+    throw failure;
+  };
+  makeLoop(work).loop.start();
+  assertEquals(await promise, failure);
+  globalThis.removeEventListener("unhandledrejection", listener);
+});
+
+Deno.test("another poller takes over from one that waits, which is closed after its wait", async () => {
+  const { loop, poller } = makeLoop(new FakeWork());
+  loop.start();
+  await settle();
+  const next = new FakePoller();
+  loop.usePoller(next);
+  await settle();
+  assert(poller.closed);
+  assert(next.waiting);
+  await loop.stop();
+  assert(next.closed);
+});
+
+Deno.test("another poller takes over before the start", async () => {
+  const { loop, poller } = makeLoop(new FakeWork());
+  const next = new FakePoller();
+  loop.usePoller(next);
+  assert(poller.closed);
+  loop.start();
+  await settle();
+  assert(next.waiting);
+  await loop.stop();
+});
+
+Deno.test("a portable poller's interruption ends the wait, or the next one", async () => {
+  const poller = new PortablePoller();
+  const wait = poller.wait([], Infinity);
+  poller.interrupt();
+  await wait;
+  poller.interrupt();
+  await poller.wait([], Infinity);
+  poller.close();
+});
+
+Deno.test("a portable poller's wait ends by itself", async () => {
+  const poller = new PortablePoller();
+  await poller.wait([], 1);
+  await poller.wait([], 0);
+  poller.close();
+});
+
+Deno.test("the program's timers run while portable pollers keep interrupting each other", async () => {
+  const poller = new PortablePoller();
+  let fired = false;
+  setTimeout(() => fired = true, 0);
+  while (!fired) {
+    poller.interrupt();
+    await poller.wait([], Infinity);
+  }
+  poller.close();
+});
+
+Deno.test("a platform without setImmediate gets its turns by messages", async () => {
+  const platform = globalThis as { setImmediate?: unknown };
+  const { setImmediate } = platform;
+  platform.setImmediate = undefined;
+  try {
+    const poller = new PortablePoller();
+    const order: string[] = [];
+    await Promise.all([
+      poller.yield().then(() => order.push("first")),
+      poller.yield().then(() => order.push("second")),
+    ]);
+    poller.close();
+    assertEquals(order, ["first", "second"]);
+  } finally {
+    platform.setImmediate = setImmediate;
+  }
+});

@@ -1,0 +1,14 @@
+/**
+ * Asking which programs of the system a test can use.
+ *
+ * @module
+ */
+
+/** Whether a program can be started. */
+export function hasProgram(name: string, ...args: string[]): boolean {
+  try {
+    return new Deno.Command(name, { args, stdin: "null", stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+}

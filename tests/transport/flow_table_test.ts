@@ -1,0 +1,78 @@
+import { assert, assertEquals } from "@std/assert";
+import { IpAddress } from "../../stack/address.ts";
+import { below, SeededRandom } from "../../stack/random.ts";
+import type { Endpoint } from "../../stack/transport/endpoint.ts";
+import { type Flow, FlowTable } from "../../stack/transport/flow_table.ts";
+
+class TestFlow implements Flow<TestFlow> {
+  readonly local: Endpoint;
+  readonly remote: Endpoint | null;
+  flowHash = 0;
+  nextFlow: TestFlow | null = null;
+
+  constructor(local: string, localPort: number, remote: string | null, remotePort = 0) {
+    this.local = { address: IpAddress.parse(local), port: localPort };
+    this.remote = remote === null ? null : { address: IpAddress.parse(remote), port: remotePort };
+  }
+}
+
+/** Looks a flow up as a packet would: by bytes. */
+function find(table: FlowTable<TestFlow>, flow: TestFlow): TestFlow | null {
+  const { local, remote } = flow;
+  const bytes = new Uint8Array([...local.address.bytes, ...remote!.address.bytes]);
+  const view = new DataView(bytes.buffer);
+  return table.find(view, local.address.family, 0, local.port, local.address.bytes.length, remote!.port);
+}
+
+Deno.test("a flow is found by the words of its two ends, in both families", () => {
+  const table = new FlowTable<TestFlow>(new SeededRandom(1));
+  const four = new TestFlow("192.0.2.1", 7, "192.0.2.2", 40000);
+  const six = new TestFlow("2001:db8::1", 7, "2001:db8::2", 40000);
+  assert(table.add(four) && table.add(six));
+  assertEquals(find(table, four), four);
+  assertEquals(find(table, six), six);
+});
+
+Deno.test("a flow that differs in any of the four parts is not found", () => {
+  const table = new FlowTable<TestFlow>(new SeededRandom(1));
+  table.add(new TestFlow("192.0.2.1", 7, "192.0.2.2", 40000));
+  assertEquals(find(table, new TestFlow("192.0.2.3", 7, "192.0.2.2", 40000)), null);
+  assertEquals(find(table, new TestFlow("192.0.2.1", 8, "192.0.2.2", 40000)), null);
+  assertEquals(find(table, new TestFlow("192.0.2.1", 7, "192.0.2.3", 40000)), null);
+  assertEquals(find(table, new TestFlow("192.0.2.1", 7, "192.0.2.2", 40001)), null);
+  assertEquals(find(table, new TestFlow("192.0.2.2", 40000, "192.0.2.1", 7)), null);
+});
+
+Deno.test("a 4-tuple can be held once, and a flow without a remote end not at all", () => {
+  const table = new FlowTable<TestFlow>(new SeededRandom(1));
+  assert(table.add(new TestFlow("192.0.2.1", 7, "192.0.2.2", 40000)));
+  assertEquals(table.add(new TestFlow("192.0.2.1", 7, "192.0.2.2", 40000)), false);
+  assertEquals(table.add(new TestFlow("192.0.2.1", 7, null)), false);
+  assertEquals(table.size, 1);
+});
+
+Deno.test("any sequence of additions and removals leaves what a map would hold", () => {
+  const random = new SeededRandom(7);
+  const table = new FlowTable<TestFlow>(random);
+  const model = new Map<string, TestFlow>();
+  for (let step = 0; step < 5000; step++) {
+    const port = below(random, 400);
+    const host = below(random, 3);
+    const key = `${host} ${port}`;
+    const known = model.get(key);
+    if (known !== undefined && below(random, 2) === 0) {
+      assert(table.remove(known));
+      assertEquals(table.remove(known), false);
+      model.delete(key);
+    } else {
+      const flow = new TestFlow("192.0.2.1", 7, `192.0.2.${host}`, port);
+      assertEquals(table.add(flow), known === undefined);
+      if (known === undefined) model.set(key, flow);
+    }
+    assertEquals(table.size, model.size);
+  }
+  for (const flow of model.values()) assertEquals(find(table, flow), flow);
+  assertEquals(new Set(table.values()), new Set(model.values()));
+  for (const flow of table.values()) table.remove(flow);
+  assertEquals(table.size, 0);
+});
