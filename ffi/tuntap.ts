@@ -115,7 +115,7 @@ export class TunTapDevice extends DescriptorDevice {
  * persistent before.
  *
  * @example Give the kernel one address and keep the rest of the subnet for the stack
- * ```ts no-eval
+ * ```ts ignore
  * import { openTap } from "./tuntap.ts";
  *
  * using tap = openTap({ name: "tap0", hostAddresses: ["10.0.0.1/24"] });

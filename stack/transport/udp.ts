@@ -14,7 +14,7 @@ import { ChecksumState, type Packet, type PacketPool } from "../packet.ts";
 import { type ErrorEvent, ErrorKind, type Protocol, type TransportProtocol, Verdict } from "../protocol.ts";
 import type { Random } from "../random.ts";
 import { AddressCache } from "./address_cache.ts";
-import { type Endpoint, formatEndpoint } from "./endpoint.ts";
+import { formatEndpoint } from "./endpoint.ts";
 import { FlowTable } from "./flow_table.ts";
 import { type PortRequest, type PortReservation, type Ports, Sharing } from "./ports.ts";
 import { type GroupMembership, NicGroups } from "./udp_groups.ts";

@@ -2,7 +2,7 @@
  * Records corpus.pcapng: real traffic between two Linux kernels' network namespaces, both ends' frames, from which the
  * fuzz tests make their mutants. The second end is 10.9.0.2 with hardware address 02:00:00:00:00:02.
  *
- * Run as root, with iproute2, iputils-ping, socat and tcpdump installed:
+ * Run as root, with iproute2, iputils-ping, nftables, socat and tcpdump installed:
  *
  *     deno run --allow-run --allow-read --allow-write tests/fuzz/record_corpus.ts
  *
@@ -105,27 +105,24 @@ async function makeTraffic(): Promise<void> {
   await provoke(right, "echo hello | socat -t 0.3 - TCP:10.9.0.1:9");
   await provoke(left, "head -c 6000 /dev/urandom | socat -t 0.5 - TCP:10.9.0.2:7");
   await provoke(left, "echo hello | socat -t 0.3 - TCP:10.9.0.2:7,linger=0");
+  // Loss makes retransmissions and selective acknowledgements.
+  for (const [namespace, port] of [[left, "sport"], [right, "dport"]]) {
+    const rule = `add rule ip loss input tcp ${port} 7 numgen inc mod 7 == 3 drop`;
+    const chain = "add chain ip loss input { type filter hook input priority 0; }";
+    await must(`ip netns exec ${namespace} nft add table ip loss`);
+    await must(`ip netns exec ${namespace} nft ${chain}`);
+    await must(`ip netns exec ${namespace} nft ${rule}`);
+  }
+  await provoke(left, "head -c 20000 /dev/urandom | socat -t 1 - TCP:10.9.0.2:7");
+  for (const namespace of [left, right]) await must(`ip netns exec ${namespace} nft delete table ip loss`);
   await provoke(
     left,
     "sysctl -q -w net.ipv4.tcp_timestamps=0 net.ipv4.tcp_ecn=1; echo hello | socat -t 0.3 - TCP:10.9.0.2:7",
   );
-  // Loss makes retransmissions and selective acknowledgements.
-  for (const [namespace, device] of [[left, "veth0"], [right, "veth1"]]) {
-    await run(
-      "ip",
-      "netns",
-      "exec",
-      namespace!,
-      ..."tc qdisc add dev".split(" "),
-      device!,
-      ..."root netem loss 20%".split(" "),
-    );
-  }
-  await provoke(left, "head -c 20000 /dev/urandom | socat -t 1 - TCP:10.9.0.2:7");
 }
 
 async function record(path: string): Promise<void> {
-  const tcpdump = serve(left, "tcpdump", "-Z", "root", "-i", "veth0", "-U", "-w", path);
+  const tcpdump = serve(left, "tcpdump", "-Z", "root", "--immediate-mode", "-i", "veth0", "-U", "-w", path);
   const servers = [
     serve(right, "socat", "TCP-LISTEN:7,fork,reuseaddr", "EXEC:cat"),
     serve(right, "socat", "UDP-RECVFROM:7,fork", "EXEC:cat"),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Family, IpAddress, IpPrefix } from "../../stack/address.ts";
+import { type Family, type IpAddress, IpPrefix } from "../../stack/address.ts";
 import { addUint16, sum } from "../../stack/checksum.ts";
 import type { Device } from "../../stack/link/device.ts";
 import { type LinkProtocol, Nic } from "../../stack/link/nic.ts";

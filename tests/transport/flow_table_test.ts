@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { IpAddress } from "../../stack/address.ts";
 import { below, SeededRandom } from "../../stack/random.ts";
 import type { Endpoint } from "../../stack/transport/endpoint.ts";
@@ -29,8 +29,8 @@ Deno.test("a flow is found by the words of its two ends, in both families", () =
   const four = new TestFlow("192.0.2.1", 7, "192.0.2.2", 40000);
   const six = new TestFlow("2001:db8::1", 7, "2001:db8::2", 40000);
   assert(table.add(four) && table.add(six));
-  assertEquals(find(table, four), four);
-  assertEquals(find(table, six), six);
+  assertStrictEquals(find(table, four), four);
+  assertStrictEquals(find(table, six), six);
 });
 
 Deno.test("a flow that differs in any of the four parts is not found", () => {
@@ -49,6 +49,21 @@ Deno.test("a 4-tuple can be held once, and a flow without a remote end not at al
   assertEquals(table.add(new TestFlow("192.0.2.1", 7, "192.0.2.2", 40000)), false);
   assertEquals(table.add(new TestFlow("192.0.2.1", 7, null)), false);
   assertEquals(table.size, 1);
+});
+
+Deno.test("a flow that was found and then removed is not found again", () => {
+  const table = new FlowTable<TestFlow>(new SeededRandom(1));
+  const [flow, other] = [40000, 40001].map((port) => new TestFlow("192.0.2.1", 7, "192.0.2.2", port)) as [
+    TestFlow,
+    TestFlow,
+  ];
+  table.add(flow);
+  table.add(other);
+  assertStrictEquals(find(table, flow), flow);
+  assertStrictEquals(find(table, other), other);
+  assertStrictEquals(find(table, flow), flow);
+  table.remove(flow);
+  assertEquals(find(table, flow), null);
 });
 
 Deno.test("any sequence of additions and removals leaves what a map would hold", () => {
@@ -71,8 +86,9 @@ Deno.test("any sequence of additions and removals leaves what a map would hold",
     }
     assertEquals(table.size, model.size);
   }
-  for (const flow of model.values()) assertEquals(find(table, flow), flow);
-  assertEquals(new Set(table.values()), new Set(model.values()));
+  for (const flow of model.values()) assertStrictEquals(find(table, flow), flow);
+  assertEquals(new Set(table.values()).difference(new Set(model.values())).size, 0);
+  assertEquals(table.values().length, model.size);
   for (const flow of table.values()) table.remove(flow);
   assertEquals(table.size, 0);
 });

@@ -9,7 +9,7 @@ import type { Timers } from "../../timers.ts";
 import type { ChallengeBudget } from "./challenge.ts";
 import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
 import type { Connection } from "./connection.ts";
-import type { InitialSequence } from "./isn.ts";
+import type { SequenceChooser } from "./isn.ts";
 import type { RingStorage } from "./ring.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Sender } from "./send.ts";
@@ -89,7 +89,7 @@ export interface TcpContext {
   /** Sends segments. */
   readonly writer: SegmentWriter;
   /** Chooses initial sequence numbers. */
-  readonly initialSequence: InitialSequence;
+  readonly initialSequence: SequenceChooser;
   /** Makes congestion control state. */
   readonly congestionControl: CongestionControlFactory;
   /** The budget of challenge ACKs. */

@@ -13,8 +13,16 @@ import { sipHash } from "../../siphash.ts";
 /** The clock of initial sequence numbers ticks every 4 microseconds (RFC 9293 section 3.4.1). */
 const ticksPerMillisecond = 250;
 
-/** Chooses initial sequence numbers and timestamp offsets with a secret of its own. */
-export class InitialSequence {
+/** Chooses where the sequence numbers and timestamps of a connection begin. */
+export interface SequenceChooser {
+  /** The initial sequence number of a connection that starts now. */
+  next(local: Endpoint, remote: Endpoint): number;
+  /** What is added to the clock for the timestamps of a connection: the same for the same addresses and ports. */
+  timestampOffset(local: Endpoint, remote: Endpoint): number;
+}
+
+/** Chooses with a secret of its own. */
+export class InitialSequence implements SequenceChooser {
   readonly #clock: Clock;
   readonly #key = new Uint32Array(4);
   readonly #message = new Uint32Array(10);

@@ -81,9 +81,12 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   if (connection.state === State.synReceived && segment.syn && !segment.ack && !segment.rst) {
     if (add(segment.sequence, 1) === receiver.rcvNxt) return connection.sendSyn();
   }
+  const answer = isAnswerToSimultaneousOpen(connection, segment);
+  // Its SYN has been taken already; what counts is its acknowledgement.
+  if (answer) segment.sequence = receiver.rcvNxt;
   if (!sequenceAcceptable(connection, segment)) return;
   if (segment.rst) return arrivesReset(connection, segment);
-  if (segment.syn && !isAnswerToSimultaneousOpen(connection, segment)) {
+  if (segment.syn && !answer) {
     // RFC 5961 section 4: whatever its sequence number.
     context.counters.unexpected++;
     return connection.sendChallengeAck();
@@ -97,7 +100,7 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   if (!acknowledgementAcceptable(connection, segment)) return;
   takeAcknowledgement(connection, segment);
   if (connection.finished) return;
-  if (sender.updateWindow(segment.sequence, segment.acknowledgement, segment.window << sender.windowScale)) {
+  if (sender.updateWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment))) {
     connection.queueFlush();
   }
   afterOurFin(connection);
@@ -157,7 +160,7 @@ function arrivesReset(connection: Connection, segment: Segment): void {
 /** In a simultaneous open the peer's SYN comes again, with the acknowledgement of ours. */
 function isAnswerToSimultaneousOpen(connection: Connection, segment: Segment): boolean {
   return connection.state === State.synReceived && !connection.passive && segment.ack &&
-    add(segment.sequence, 1) === connection.receiver.rcvNxt;
+    !segment.rst && add(segment.sequence, 1) === connection.receiver.rcvNxt;
 }
 
 /** Fifth check in SYN-RECEIVED: the acknowledgement of our SYN completes the handshake. */
@@ -169,13 +172,14 @@ function completesHandshake(connection: Connection, segment: Segment): boolean {
     return false;
   }
   if (connection.parent !== null && !connection.parent.admits(connection)) return false;
-  sender.setWindow(
-    segment.sequence,
-    segment.acknowledgement,
-    segment.syn ? segment.window : segment.window << sender.windowScale,
-  );
+  sender.setWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment));
   connection.established();
   return !connection.finished;
+}
+
+/** SEG.WND in bytes: that of a SYN is never scaled (RFC 7323 section 2.2). */
+function windowOf(connection: Connection, segment: Segment): number {
+  return segment.syn ? segment.window : segment.window << connection.sender.windowScale;
 }
 
 /** Whether an acknowledgement number lies in the range that RFC 5961 section 5 allows. */
@@ -234,14 +238,14 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
       echo,
     );
   }
-  if (ack.advanced > 0) connection.observer?.writable();
+  if (ack.advanced > 0 && sndUna !== sender.initialSequence) connection.observer?.writable();
 }
 
 /** A duplicate ACK (RFC 5681 section 2). */
 function isDuplicate(connection: Connection, segment: Segment): boolean {
   const { sender } = connection;
   return sender.scoreboard.count > 0 && segment.acknowledgement === sender.sndUna && segment.length === 0 &&
-    !segment.fin && !segment.syn && segment.window << sender.windowScale === sender.sndWnd;
+    !segment.fin && !segment.syn && windowOf(connection, segment) === sender.sndWnd;
 }
 
 /** What the acknowledgement of our FIN does to the state. */

@@ -31,7 +31,7 @@ import {
   sequenceNumber,
   sourcePort,
 } from "./header.ts";
-import { InitialSequence } from "./isn.ts";
+import { InitialSequence, type SequenceChooser } from "./isn.ts";
 import { Listener } from "./listener.ts";
 import { RingStorage } from "./ring.ts";
 import type { RttEstimator } from "./rtt.ts";
@@ -56,6 +56,8 @@ export interface TcpConfiguration extends Partial<TcpOptionsOffered> {
   settings?: Partial<ConnectionSettings>;
   /** Makes congestion control state. Default CUBIC. */
   congestionControl?: CongestionControlFactory;
+  /** Chooses initial sequence numbers. Default RFC 6528; anything that can be guessed is for tests only. */
+  initialSequence?: SequenceChooser;
   /** How long connections stay in TIME-WAIT, in milliseconds: twice the maximum segment lifetime. Default 60,000. */
   timeWait?: number;
 }
@@ -90,7 +92,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
   readonly random: Random;
   readonly storage: RingStorage = new RingStorage();
   readonly writer: SegmentWriter;
-  readonly initialSequence: InitialSequence;
+  readonly initialSequence: SequenceChooser;
   readonly congestionControl: CongestionControlFactory;
   readonly challenges: ChallengeBudget;
   readonly options: TcpOptionsOffered;
@@ -146,7 +148,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
     this.#ports = ports;
     this.#wake = wake;
     this.writer = new SegmentWriter(pool, headroom);
-    this.initialSequence = new InitialSequence(timers.clock, random);
+    this.initialSequence = configuration.initialSequence ?? new InitialSequence(timers.clock, random);
     this.congestionControl = configuration.congestionControl ?? (() => new Cubic());
     this.challenges = new ChallengeBudget(random);
     this.options = {
