@@ -65,6 +65,7 @@ export class LoopbackDevice implements Device {
       packet.release();
       return Verdict.dropped;
     }
+    packet.forgetHeaders();
     // What never leaves memory needs neither its checksum completed nor its segments cut.
     packet.checksum = ChecksumState.verified;
     packet.segmentBytes = 0;

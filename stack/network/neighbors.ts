@@ -7,37 +7,13 @@
 
 import { type Family, IpAddress, MacAddress } from "../address.ts";
 import type { Counters } from "../counters.ts";
+import { Evidence, type MappingKeeper, type NeighborResolver } from "../link/mapping.ts";
 import type { LinkSession, Nic } from "../link/nic.ts";
 import type { Packet } from "../packet.ts";
 import { Verdict } from "../protocol.ts";
 import { fraction, type Random } from "../random.ts";
 import type { Timer, Timers } from "../timers.ts";
 import { Neighbor, NeighborState, neighborStateNames } from "./neighbor.ts";
-
-/** What asks for hardware addresses: ARP, or Neighbor Discovery. */
-export interface NeighborResolver {
-  /** The family whose neighbours it can ask for. */
-  readonly family: Family;
-  /** What frames to these neighbours carry. */
-  readonly etherType: number;
-  /** Asks who has `target`: everybody, or only the one that had it last. */
-  solicit(nic: Nic, target: IpAddress, unicastTo: MacAddress | null): void;
-  /** Tells the link that `address` is ours now. */
-  announce(nic: Nic, address: IpAddress): void;
-}
-
-/** What a neighbour's message proves. */
-export const Evidence = {
-  /** It was overheard: only what is already in the cache is updated. */
-  overheard: 0,
-  /** It was sent to us, unasked: whoever sent it is about to talk to us. */
-  addressed: 1,
-  /** It answers our solicitation, so the way there and back works. */
-  solicited: 2,
-} as const;
-
-/** One of the values of {@linkcode Evidence}. */
-export type Evidence = (typeof Evidence)[keyof typeof Evidence];
 
 /** The constants of the neighbour cache, in milliseconds where they are times. */
 export interface NeighborSettings {
@@ -105,7 +81,7 @@ export interface NeighborEntry {
 export type UnreachableHandler = (packet: Packet) => void;
 
 /** The neighbours of a stack. */
-export class Neighbors {
+export class Neighbors implements MappingKeeper {
   /** What it counts. */
   readonly counters: NeighborCounters;
   readonly #settings: NeighborSettings;
@@ -120,7 +96,9 @@ export class Neighbors {
   readonly #active = new Set<Neighbor>();
   readonly #resolvers = new Map<Family, NeighborResolver>();
   readonly #handlers = new Map<Family, UnreachableHandler>();
+  /** Neighbours in the cache that are not permanent. */
   #dynamic = 0;
+  #reachableTime: number;
   #pendingBytes = 0;
   #reporting = false;
 
@@ -141,6 +119,7 @@ export class Neighbors {
       capacity: 1024,
       ...options.settings,
     };
+    this.#reachableTime = this.#drawReachableTime();
     this.counters = options.counters.register("neighbors", {
       solicited: 0,
       resolved: 0,
@@ -204,22 +183,22 @@ export class Neighbors {
    * Takes note of what a neighbour's message says: the IP address at `addressAt` has the hardware address at `macAt`,
    * which the caller has checked to be a station's. Sends what has waited for it.
    */
-  learn(nic: Nic, family: Family, view: DataView, addressAt: number, macAt: number, evidence: Evidence): void {
-    let neighbor = this.#findAt(nic, family, view, addressAt);
+  learn(nic: Nic, family: Family, packet: Packet, addressAt: number, macAt: number, evidence: Evidence): void {
+    let neighbor = this.#findAt(nic, family, packet.view, addressAt);
     if (neighbor === null) {
       if (evidence === Evidence.overheard) return;
-      neighbor = this.#insert(nic, IpAddress.fromBytes(new Uint8Array(view.buffer, view.byteOffset), addressAt, family));
+      neighbor = this.#insert(nic, IpAddress.fromBytes(packet.bytes, addressAt, family));
     }
     if (neighbor.state === NeighborState.permanent) return;
     const { state } = neighbor;
-    // Somebody else's gratuitous message must not end a resolution with an answer that was never asked of it.
-    const changed = !(neighbor.destination?.matches(view, macAt) ?? false);
+    const changed = !(neighbor.destination?.matches(packet.view, macAt) ?? false);
     if (changed) {
-      neighbor.destination = MacAddress.fromBytes(new Uint8Array(view.buffer, view.byteOffset), macAt);
+      neighbor.destination = MacAddress.fromBytes(packet.bytes, macAt);
       this.counters.resolved++;
     }
     const asked = state !== NeighborState.reachable && state !== NeighborState.failed;
     if (evidence === Evidence.solicited && asked) {
+      this.#reachableTime = this.#drawReachableTime();
       this.#setReachable(neighbor);
     } else if (changed || state === NeighborState.incomplete || state === NeighborState.failed) {
       // RFC 4861 section 7.2.3: unasked, it proves nothing about the way to the neighbour.
@@ -295,9 +274,12 @@ export class Neighbors {
 
   #setReachable(neighbor: Neighbor): void {
     this.#setPassive(neighbor, NeighborState.reachable);
-    // RFC 4861 section 6.3.2: between half and one and a half of the base value, so that hosts do not probe in step.
-    const reachable = this.#settings.reachableTime * (0.5 + fraction(this.#random));
-    neighbor.validUntil = this.#timers.clock.now() + reachable;
+    neighbor.validUntil = this.#timers.clock.now() + this.#reachableTime;
+  }
+
+  /** RFC 4861 section 6.3.2: from half to one and a half of the base value, so that hosts do not probe in step. */
+  #drawReachableTime(): number {
+    return this.#settings.reachableTime * (0.5 + fraction(this.#random));
   }
 
   /** Enters a state in which nothing is due. */

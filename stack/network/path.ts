@@ -70,6 +70,11 @@ export interface NetworkProtocol extends Protocol<Path> {
    */
   replyPath(packet: Packet, protocol: number): Path | null;
   /**
+   * Takes note that the path carries no packets of more than `mtu` bytes, which is at least
+   * {@linkcode NetworkProtocol.minimumMtu}: for this path at once, and for a while for new paths to the same place.
+   */
+  lowerMtu(path: Path, mtu: number): void;
+  /**
    * Answers a received packet with an ICMP error where the RFCs and the rate limit allow one. `packet.networkAt` is
    * set and the packet is as it came from the wire from there on. Consumes the packet.
    */

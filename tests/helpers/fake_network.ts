@@ -107,6 +107,10 @@ export class FakeNetwork implements NetworkProtocol, Networks {
     };
   }
 
+  lowerMtu(path: Path, mtu: number): void {
+    path.mtu = mtu;
+  }
+
   replyPath(): Path | null {
     return null;
   }

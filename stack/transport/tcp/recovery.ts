@@ -105,7 +105,7 @@ export class LossRecovery {
       if (this.#scoreboard.lost > 0) this.#enterRecovery(sample);
       else this.state = this.#scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
     }
-    if (this.state === RecoveryState.recovery) this.#reduceProportionally(ack, lostMore);
+    if (this.state === RecoveryState.recovery) this.#reduceProportionally(ack, lostMore, selective);
     else if (ack.delivered > 0 && windowLimited) this.#control.acknowledged(this.#window, sample);
   }
 
@@ -206,7 +206,7 @@ export class LossRecovery {
   }
 
   /** RFC 6937 section 3: what leaves the network decides what may enter it, until the threshold is reached. */
-  #reduceProportionally(ack: Acknowledgement, lostMore: boolean): void {
+  #reduceProportionally(ack: Acknowledgement, lostMore: boolean, selective: boolean): void {
     const window = this.#window;
     const segment = window.segmentBytes;
     const inFlight = this.#scoreboard.inFlight;
@@ -221,8 +221,8 @@ export class LossRecovery {
       if (ack.advanced > 0 && !lostMore) allowance += segment;
       allowance = Math.min(allowance, threshold - inFlight);
     }
-    // The first retransmission is sent at once.
-    if (this.#prrOut === 0) allowance = Math.max(allowance, segment);
+    // The first retransmission is sent at once, and without SACK the next with each partial ACK (RFC 6582).
+    if (this.#prrOut === 0 || (!selective && ack.advanced > 0)) allowance = Math.max(allowance, segment);
     window.size = inFlight + Math.max(allowance, 0);
   }
 

@@ -9,7 +9,7 @@ import type { Packet, PacketPool } from "../../packet.ts";
 import { Verdict } from "../../protocol.ts";
 import type { Path } from "../../network/path.ts";
 import type { Connection } from "./connection.ts";
-import { Flag, maximumHeaderBytes, minimumHeaderBytes, TcpField, writeHeader } from "./header.ts";
+import { Flag, minimumHeaderBytes, TcpField, writeHeader } from "./header.ts";
 import {
   maximumSackBlocks,
   sackBytes,
@@ -25,11 +25,11 @@ import {
 /** Writes the segments of all connections. */
 export class SegmentWriter {
   readonly #pool: PacketPool;
-  readonly #headroom: () => number;
+  readonly #headroom: number;
   readonly #sackEdges = new Uint32Array(2 * maximumSackBlocks);
 
-  /** Takes packets from `pool`, with the headroom that the protocols below need. */
-  constructor(pool: PacketPool, headroom: () => number) {
+  /** Takes packets from `pool`, with `headroom` bytes in front of the payload for the headers of all layers. */
+  constructor(pool: PacketPool, headroom: number) {
     this.#pool = pool;
     this.#headroom = headroom;
   }
@@ -37,7 +37,7 @@ export class SegmentWriter {
   /** Sends a segment of a connection with `length` bytes of its send buffer from `sequence` on. */
   write(connection: Connection, flags: number, sequence: number, length: number): Verdict {
     const { sender, receiver, path } = connection;
-    const packet = this.#pool.allocate(this.#headroom() + maximumHeaderBytes, length);
+    const packet = this.#pool.allocate(this.#headroom, length);
     if (packet === null) return Verdict.dropped;
     const syn = (flags & Flag.syn) !== 0;
     const ack = (flags & Flag.ack) !== 0;
@@ -91,7 +91,7 @@ export class SegmentWriter {
     sequence: number,
     acknowledgement: number,
   ): Verdict {
-    const packet = this.#pool.allocate(this.#headroom() + maximumHeaderBytes, 0);
+    const packet = this.#pool.allocate(this.#headroom, 0);
     if (packet === null) return Verdict.dropped;
     const at = packet.push(minimumHeaderBytes);
     writeHeader(packet.view, at, localPort, remotePort, sequence, acknowledgement, minimumHeaderBytes, flags, 0);
@@ -112,7 +112,7 @@ export class SegmentWriter {
     timestampEcho: number,
     timestamps: boolean,
   ): Verdict {
-    const packet = this.#pool.allocate(this.#headroom() + maximumHeaderBytes, 0);
+    const packet = this.#pool.allocate(this.#headroom, 0);
     if (packet === null) return Verdict.dropped;
     const header = minimumHeaderBytes + (timestamps ? timestampsBytes : 0);
     const at = packet.push(header);

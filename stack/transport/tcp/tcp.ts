@@ -6,6 +6,7 @@
 
 import type { IpAddress } from "../../address.ts";
 import { addUint16, fold, sum } from "../../checksum.ts";
+import type { Counters } from "../../counters.ts";
 import { makeError } from "../../errors.ts";
 import type { Networks, Path } from "../../network/path.ts";
 import { ChecksumState, type Packet, type PacketPool } from "../../packet.ts";
@@ -74,8 +75,10 @@ export interface TcpDependencies {
   networks: Networks;
   /** The port manager. */
   ports: Ports;
-  /** Bytes of headroom that the protocols below need; asked for each packet, since interfaces come and go. */
-  headroom: () => number;
+  /** Bytes in front of a payload that the headers of all layers need. */
+  headroom: number;
+  /** Where TCP's counters are registered, under `tcp`. */
+  counters: Counters;
   /** Called when there is something to flush and no batch is under way. */
   wake: () => void;
 }
@@ -101,32 +104,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
   readonly timeWait: TimeWaitTable;
   /** Who watches, if anybody. */
   trace: TcpTrace | null = null;
-  readonly counters: TcpCounters = {
-    received: 0,
-    truncated: 0,
-    badChecksum: 0,
-    badAddress: 0,
-    noConnection: 0,
-    outsideWindow: 0,
-    oldTimestamp: 0,
-    unexpected: 0,
-    badAcknowledgement: 0,
-    challengeAcks: 0,
-    challengeAcksSuppressed: 0,
-    strayAcksSuppressed: 0,
-    resetsSent: 0,
-    resetsReceived: 0,
-    activeOpens: 0,
-    passiveOpens: 0,
-    synDropped: 0,
-    acceptQueueFull: 0,
-    timeouts: 0,
-    tailProbes: 0,
-    windowProbes: 0,
-    keepAliveProbes: 0,
-    timeWaitOverflow: 0,
-    timeWaitReused: 0,
-  };
+  readonly counters: TcpCounters;
 
   readonly #networks: Networks;
   readonly #ports: Ports;
@@ -141,12 +119,38 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
 
   /** Wires TCP to what it works with. */
   constructor(dependencies: TcpDependencies, configuration: TcpConfiguration = {}) {
-    const { pool, timers, random, networks, ports, headroom, wake } = dependencies;
+    const { pool, timers, random, networks, ports, headroom, counters, wake } = dependencies;
     this.timers = timers;
     this.random = random;
     this.#networks = networks;
     this.#ports = ports;
     this.#wake = wake;
+    this.counters = counters.register<TcpCounters>("tcp", {
+      received: 0,
+      truncated: 0,
+      badChecksum: 0,
+      badAddress: 0,
+      noConnection: 0,
+      outsideWindow: 0,
+      oldTimestamp: 0,
+      unexpected: 0,
+      badAcknowledgement: 0,
+      challengeAcks: 0,
+      challengeAcksSuppressed: 0,
+      strayAcksSuppressed: 0,
+      resetsSent: 0,
+      resetsReceived: 0,
+      activeOpens: 0,
+      passiveOpens: 0,
+      synDropped: 0,
+      acceptQueueFull: 0,
+      timeouts: 0,
+      tailProbes: 0,
+      windowProbes: 0,
+      keepAliveProbes: 0,
+      timeWaitOverflow: 0,
+      timeWaitReused: 0,
+    });
     this.writer = new SegmentWriter(pool, headroom);
     this.initialSequence = configuration.initialSequence ?? new InitialSequence(timers.clock, random);
     this.congestionControl = configuration.congestionControl ?? (() => new Cubic());
@@ -418,7 +422,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
     // A router that does not say its MTU (RFC 1191 section 5): try the smallest that must work.
     const believed = Math.max(mtu, path.network.minimumMtu);
     if (believed >= path.mtu) return;
-    path.mtu = believed;
+    path.network.lowerMtu(path, believed);
     connection.fitSegments();
     sender.recovery.segmentsTooBig();
     connection.queueFlush();

@@ -6,6 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import { IpAddress } from "../../../stack/address.ts";
+import { Counters } from "../../../stack/counters.ts";
 import { checksum } from "../../../stack/checksum.ts";
 import { SeededRandom } from "../../../stack/random.ts";
 import { type ErrorKind, Verdict } from "../../../stack/protocol.ts";
@@ -82,7 +83,8 @@ export class Harness {
       random,
       networks: this.network,
       ports: this.ports,
-      headroom: () => 64,
+      headroom: 124,
+      counters: new Counters(),
       wake: () => {},
     }, {
       initialSequence: { next: () => this.ours, timestampOffset: () => 0 },
@@ -111,12 +113,15 @@ export class Harness {
     return this;
   }
 
-  /** An established connection that the peer opened; its SYN carries `options`. */
+  /**
+   * An established connection that the peer opened; its SYN carries `options`. The handshake takes 100 ms, so that the
+   * retransmission time-out is 300 ms.
+   */
   accept(options = "mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7", settings: Partial<ConnectionSettings> = {}): this {
     this.listen(settings);
     const stamp = options.includes("TS") ? "<nop,nop,TS val 101 ecr 0>" : "";
     this.receives(`S 0:0(0) win 65535 <${options}>`).takeSent();
-    this.receives(`. 1:1(0) ack 1 win 65535 ${stamp}`.trim());
+    this.wait(100).receives(`. 1:1(0) ack 1 win 65535 ${stamp}`.trim());
     this.connection = this.listener!.accept()!;
     this.connection.observer = this.notes;
     this.takeSent();

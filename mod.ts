@@ -1,0 +1,81 @@
+/**
+ * A complete user-space TCP/IP stack: the protocols, the devices that carry their frames, and an API in the shape of
+ * Deno's own networking.
+ *
+ * Importing this module needs no permission. Opening a TAP or TUN device needs `--allow-ffi` and, from the operating
+ * system, CAP_NET_ADMIN.
+ *
+ * @example Serve TCP on a TAP device
+ * ```ts no-eval
+ * import { openTap, Stack } from "@tapstack/tapstack";
+ *
+ * await using stack = new Stack();
+ * stack.attach(openTap({ hostAddresses: ["192.0.2.1/24"] }), { addresses: ["192.0.2.2/24"] });
+ * for await (const conn of stack.listen({ port: 7 })) {
+ *   conn.readable.pipeTo(conn.writable).catch(console.error);
+ * }
+ * ```
+ *
+ * @example Two stacks on a wire that loses a tenth of the frames
+ * ```ts
+ * import { createWire, Stack } from "./mod.ts";
+ *
+ * await using left = new Stack();
+ * await using right = new Stack();
+ * const [leftEnd, rightEnd] = createWire({ seed: 1, impairments: { loss: 0.1 } });
+ * left.attach(leftEnd, { addresses: ["10.0.0.1/24"] });
+ * right.attach(rightEnd, { addresses: ["10.0.0.2/24"] });
+ *
+ * const listener = right.listen({ port: 80 });
+ * const client = await left.connect({ hostname: "10.0.0.2", port: 80 });
+ * const server = await listener.accept();
+ * await server.write(new TextEncoder().encode("hello"));
+ * const { value } = await client.readable.getReader().read();
+ * console.log(new TextDecoder().decode(value));
+ * ```
+ *
+ * @module
+ */
+
+export { isDeviceUnavailable, openTap, openTun, type TunTapDevice } from "./ffi/tuntap.ts";
+export { Rtnetlink } from "./ffi/rtnetlink.ts";
+export { isSystemError, type SystemError } from "./ffi/errno.ts";
+export { IpAddress, IpPrefix, MacAddress } from "./stack/address.ts";
+export { type Clock, SystemClock, VirtualClock } from "./stack/clock.ts";
+export { type CounterGroup, Counters } from "./stack/counters.ts";
+export { describe, describeFrame, describeSegment } from "./stack/describe.ts";
+export { capture } from "./stack/link/capture.ts";
+export type { Device, DeviceHost, Poller } from "./stack/link/device.ts";
+export { impair } from "./stack/link/impaired_device.ts";
+export { LoopbackDevice } from "./stack/link/loopback.ts";
+export type { Nic } from "./stack/link/nic.ts";
+export { createWire } from "./stack/link/wire.ts";
+export type { Logger } from "./stack/logger.ts";
+export type { Routes } from "./stack/network/routes.ts";
+export { Packet, PacketPool } from "./stack/packet.ts";
+export { CryptoRandom, type Random, SeededRandom } from "./stack/random.ts";
+export type { DatagramConn } from "./stack/socket/datagram_conn.ts";
+export type {
+  TcpConnectOptions,
+  TcpListenOptions,
+  UdpConnectOptions,
+  UdpListenOptions,
+} from "./stack/socket/options.ts";
+export type { PingError, PingEvent, PingOptions, PingReply, PingTimeout } from "./stack/socket/ping.ts";
+export type { TcpConn } from "./stack/socket/tcp_conn.ts";
+export type { TcpListener } from "./stack/socket/tcp_listener.ts";
+export { type AttachOptions, Stack, type StackOptions } from "./stack/stack.ts";
+export { Timer, Timers } from "./stack/timers.ts";
+export { type Endpoint, formatEndpoint } from "./stack/transport/endpoint.ts";
+export type {
+  AckSample,
+  CongestionControl,
+  CongestionControlFactory,
+  CongestionWindow,
+} from "./stack/transport/tcp/congestion/control.ts";
+export { Cubic } from "./stack/transport/tcp/congestion/cubic.ts";
+export { Reno } from "./stack/transport/tcp/congestion/reno.ts";
+export { State, stateName } from "./stack/transport/tcp/state.ts";
+export type { TcpConfiguration } from "./stack/transport/tcp/tcp.ts";
+export type { TcpTrace } from "./stack/transport/tcp/trace.ts";
+export type { ConnectionSettings, TcpInfo, UserConnection } from "./stack/transport/tcp/user.ts";

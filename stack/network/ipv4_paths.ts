@@ -1,0 +1,221 @@
+/**
+ * The ways that IPv4 packets take: which interface, which next hop, which source address.
+ *
+ * @module
+ */
+
+import { IpAddress, MacAddress } from "../address.ts";
+import { addUint16, type ChecksumSum } from "../checksum.ts";
+import type { Clock } from "../clock.ts";
+import { EtherType, type LinkSession, type Nic } from "../link/nic.ts";
+import type { Packet } from "../packet.ts";
+import type { Addresses } from "./addresses.ts";
+import { broadcastWord, isHostWord, isLoopbackWord, isMulticastWord } from "./ipv4_header.ts";
+import type { Neighbors } from "./neighbors.ts";
+import type { NetworkProtocol, Path, PathRequest } from "./path.ts";
+import { PathMtus } from "./path_mtu.ts";
+import type { Routes } from "./routes.ts";
+
+/** The TTL of packets that nobody chose one for (the value that IANA recommends). */
+const defaultTimeToLive = 64;
+
+/** Places of the table of paths for replies: a power of two. */
+const replyPlaces = 256;
+
+/** What the paths are wired to. */
+export interface Ipv4PathsOptions {
+  /** The protocol that sends along the paths. */
+  network: NetworkProtocol;
+  /** The stack's interfaces, by index; the list may grow later. */
+  nics: readonly Nic[];
+  /** Which addresses are ours. */
+  addresses: Addresses;
+  /** The routing table. */
+  routes: Routes;
+  /** The neighbour cache. */
+  neighbors: Neighbors;
+  /** The stack's clock. */
+  clock: Clock;
+}
+
+/** Where a packet goes first. */
+interface Hop {
+  readonly nic: Nic;
+  readonly neighbor: LinkSession;
+  /** The address to send from unless the user chose one; null if there is none. */
+  readonly source: IpAddress | null;
+}
+
+/** A path, with what is needed to find it again. */
+class Ipv4Path implements Path {
+  readonly network: NetworkProtocol;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly protocol: number;
+  readonly pseudoSum: ChecksumSum;
+  /** The interface that the user asked for, or null. */
+  readonly pinned: Nic | null;
+  nic: Nic;
+  neighbor: LinkSession;
+  mtu: number;
+  timeToLive = defaultTimeToLive;
+  trafficClass = 0;
+  dontFragment = false;
+  generation: number;
+
+  constructor(
+    network: NetworkProtocol,
+    request: PathRequest,
+    source: IpAddress,
+    hop: Hop,
+    mtu: number,
+    version: number,
+  ) {
+    this.network = network;
+    this.source = source;
+    this.destination = request.destination;
+    this.protocol = request.protocol;
+    this.pseudoSum = addWord(source, addWord(request.destination, addUint16(request.protocol, 0)));
+    this.pinned = request.nic ?? null;
+    this.nic = hop.nic;
+    this.neighbor = hop.neighbor;
+    this.mtu = mtu;
+    this.generation = version;
+  }
+}
+
+/** Finds paths and keeps them up to date. */
+export class Ipv4Paths {
+  readonly #network: NetworkProtocol;
+  readonly #nics: readonly Nic[];
+  readonly #addresses: Addresses;
+  readonly #routes: Routes;
+  readonly #neighbors: Neighbors;
+  readonly #mtus: PathMtus;
+  /** Paths of replies, found by a hash of addresses and protocol; a collision replaces. */
+  readonly #replies: (Ipv4Path | undefined)[] = new Array(replyPlaces);
+
+  /** Takes its wiring. */
+  constructor(options: Ipv4PathsOptions) {
+    this.#network = options.network;
+    this.#nics = options.nics;
+    this.#addresses = options.addresses;
+    this.#routes = options.routes;
+    this.#neighbors = options.neighbors;
+    this.#mtus = new PathMtus(options.clock);
+  }
+
+  /** As {@linkcode NetworkProtocol.findPath}. */
+  find(request: PathRequest): Path | null {
+    const hop = this.#resolve(request.destination, request.nic ?? null);
+    if (hop === null) return null;
+    const source = request.source ?? hop.source;
+    if (source === null || !this.#maySend(source, request.destination, hop.nic)) return null;
+    const mtu = Math.min(hop.nic.mtu, this.#mtus.get(request.destination));
+    return new Ipv4Path(this.#network, request, source, hop, mtu, this.#routes.generation);
+  }
+
+  /** As {@linkcode NetworkProtocol.replyPath}. */
+  reply(packet: Packet, protocol: number): Path | null {
+    const { view, sourceAt, destinationAt } = packet;
+    const peer = view.getUint32(sourceAt);
+    const local = view.getUint32(destinationAt);
+    // RFC 1122 section 3.2.2: nothing is sent back to or from what is not a single host.
+    if (packet.multicast || !isHostWord(peer) || !isHostWord(local)) return null;
+    if (this.#nics[packet.nic]?.isSubnetBroadcast(peer) ?? false) return null;
+    const place = (Math.imul(peer ^ protocol, 0x9e37_79b1) ^ Math.imul(local, 0x85eb_ca6b)) >>> 24;
+    const known = this.#replies[place];
+    if (
+      known !== undefined && known.generation === this.#routes.generation && known.protocol === protocol &&
+      known.destination.words[0] === peer && known.source.words[0] === local
+    ) return known;
+    const path = this.find({
+      destination: IpAddress.fromUint32(peer),
+      source: IpAddress.fromUint32(local),
+      protocol,
+    });
+    if (path instanceof Ipv4Path) this.#replies[place] = path;
+    return path;
+  }
+
+  /**
+   * Finds a path again after routes or addresses have changed. Returns false, and leaves the path as it is, when
+   * there is no way any more or its source is no longer ours.
+   */
+  refresh(path: Path): boolean {
+    const hop = this.#resolve(path.destination, path instanceof Ipv4Path ? path.pinned : null);
+    if (hop === null || !this.#maySend(path.source, path.destination, hop.nic)) return false;
+    const known = Math.min(hop.nic.mtu, this.#mtus.get(path.destination));
+    path.mtu = path.nic === hop.nic ? Math.min(path.mtu, known) : known;
+    path.nic = hop.nic;
+    path.neighbor = hop.neighbor;
+    path.generation = this.#routes.generation;
+    return true;
+  }
+
+  /** As {@linkcode NetworkProtocol.lowerMtu}. */
+  lowerMtu(path: Path, mtu: number): void {
+    const believed = Math.max(mtu, this.#network.minimumMtu);
+    this.#mtus.lower(path.destination, believed);
+    path.mtu = Math.min(path.mtu, believed);
+  }
+
+  #resolve(destination: IpAddress, pinned: Nic | null): Hop | null {
+    if (destination.family !== 4) return null;
+    const word = destination.words[0]!;
+    if (this.#addresses.isOwn(destination)) {
+      const { loopback } = this.#addresses;
+      if (loopback === null) return null;
+      const source = destination.isLoopback ? this.#addresses.select(loopback, destination) : destination;
+      return { nic: loopback, neighbor: sessionOf(loopback, null), source };
+    }
+    if (word === broadcastWord || isMulticastWord(word)) return this.#resolveGroup(destination, pinned);
+    // RFC 1122 section 3.2.1.3 (g): loopback addresses never appear outside.
+    if (!isHostWord(word) || isLoopbackWord(word)) return null;
+
+    const route = this.#routes.lookup(destination, pinned);
+    if (route === null) return null;
+    const { nic, gateway } = route;
+    const nextHop = gateway ?? destination;
+    const source = route.source ?? this.#addresses.select(nic, nextHop);
+    if (nic.device.medium === "ip") return { nic, neighbor: sessionOf(nic, null), source };
+    if (gateway === null && nic.isSubnetBroadcast(word)) {
+      return { nic, neighbor: sessionOf(nic, MacAddress.broadcast), source };
+    }
+    return { nic, neighbor: this.#neighbors.find(nic, nextHop), source };
+  }
+
+  #resolveGroup(destination: IpAddress, pinned: Nic | null): Hop | null {
+    const nic = pinned ?? this.#routes.lookup(destination)?.nic ?? this.#nics.find((nic) => !nic.device.loopback) ??
+      this.#addresses.loopback;
+    if (nic === null) return null;
+    const mac = nic.device.medium === "ip" ? null : groupMac(destination);
+    return { nic, neighbor: sessionOf(nic, mac), source: this.#addresses.select(nic, destination) };
+  }
+
+  /** Whether a packet may leave by `nic` from `source`. */
+  #maySend(source: IpAddress, destination: IpAddress, nic: Nic): boolean {
+    if (source.family !== 4) return false;
+    // RFC 1122 section 3.2.1.3 (a): only a host that has no address yet sends from none, and only to everybody (DHCP).
+    if (source.isUnspecified) return destination.isBroadcast;
+    if (nic.spoofing) return isHostWord(source.words[0]!);
+    if (source.isLoopback && !nic.device.loopback) return false;
+    return this.#addresses.isOwn(source);
+  }
+}
+
+function sessionOf(nic: Nic, destination: MacAddress | null): LinkSession {
+  return { nic, etherType: EtherType.ipv4, destination };
+}
+
+/** RFC 1112 section 6.4: the low 23 bits of a group go into 01:00:5e:00:00:00; the broadcast address is a MAC's too. */
+function groupMac(group: IpAddress): MacAddress {
+  if (group.isBroadcast) return MacAddress.broadcast;
+  const [, second, third, fourth] = group.bytes as unknown as [number, number, number, number];
+  return MacAddress.fromBytes(new Uint8Array([0x01, 0x00, 0x5e, second & 0x7f, third, fourth]));
+}
+
+function addWord(address: IpAddress, seed: ChecksumSum): ChecksumSum {
+  const word = address.words[0]!;
+  return addUint16(word >>> 16, addUint16(word & 0xffff, seed));
+}

@@ -1,0 +1,365 @@
+/**
+ * The stack: the one file in which the protocol graph is wired, and the API that programs use.
+ *
+ * @module
+ */
+
+import { IpAddress, IpPrefix } from "./address.ts";
+import { type Clock, SystemClock } from "./clock.ts";
+import { Counters } from "./counters.ts";
+import { makeError } from "./errors.ts";
+import { EventLoop } from "./event_loop.ts";
+import { Arp } from "./link/arp.ts";
+import { BareIp } from "./link/bare_ip.ts";
+import type { Device } from "./link/device.ts";
+import { Ethernet } from "./link/ethernet.ts";
+import { LoopbackDevice } from "./link/loopback.ts";
+import { EtherType, Nic, type NicOptions } from "./link/nic.ts";
+import type { Logger } from "./logger.ts";
+import { Addresses } from "./network/addresses.ts";
+import { Icmpv4 } from "./network/icmpv4.ts";
+import { Ipv4 } from "./network/ipv4.ts";
+import { Neighbors } from "./network/neighbors.ts";
+import { NetworkTable } from "./network/networks.ts";
+import { Routes } from "./network/routes.ts";
+import { PacketPool } from "./packet.ts";
+import { PortablePoller } from "./portable_poller.ts";
+import { CryptoRandom, type Random } from "./random.ts";
+import { connectTcp } from "./socket/connect.ts";
+import { connectUdp, type DatagramConn, listenUdp } from "./socket/datagram_conn.ts";
+import type { TcpConnectOptions, TcpListenOptions, UdpConnectOptions, UdpListenOptions } from "./socket/options.ts";
+import { ping, type PingEvent, type PingOptions } from "./socket/ping.ts";
+import type { TcpConn } from "./socket/tcp_conn.ts";
+import { listenTcp, type TcpListener } from "./socket/tcp_listener.ts";
+import { Timers } from "./timers.ts";
+import { Echo } from "./transport/echo.ts";
+import { Ports } from "./transport/ports.ts";
+import { maximumHeaderBytes as tcpHeaderBytes } from "./transport/tcp/header.ts";
+import { Tcp, type TcpConfiguration } from "./transport/tcp/tcp.ts";
+import type { TcpTrace } from "./transport/tcp/trace.ts";
+import { Udp } from "./transport/udp.ts";
+
+/** Frames that are taken from one device before the others and the timers have their turn. */
+const batchFrames = 64;
+
+/** Headroom in front of the link header that any device may ask for, in bytes. */
+const deviceHeaderBytes = 64;
+
+/** Options of {@linkcode Stack}. */
+export interface StackOptions {
+  /** Who is told of devices that come and go. Default: nobody. */
+  logger?: Logger;
+  /** Where unpredictable numbers come from. Default: the platform's cryptographic generator. */
+  random?: Random;
+  /** Timers, and through them the clock, to share with other stacks. Default: timers on the system's clock. */
+  timers?: Timers;
+  /** Run by itself. Default true; a simulation says false and calls {@linkcode Stack.step}. */
+  eventLoop?: boolean;
+  /**
+   * How long to go on looking for work before sleeping, in microseconds: costs processor time, saves the time that
+   * waking up takes. 0 turns it off. Default 50.
+   */
+  busyPoll?: number;
+  /** The most memory for packets, in bytes. Default 64 MiB. */
+  packetMemory?: number;
+  /** Settings of TCP. */
+  tcp?: TcpConfiguration;
+}
+
+/** Options of {@linkcode Stack.attach}. */
+export interface AttachOptions extends NicOptions {
+  /** Addresses with prefix lengths, for example `192.0.2.2/24`. */
+  addresses?: string[];
+  /** The router for everything that is not on the link. */
+  gateway?: string;
+  /** Name of the interface for people. Default: the device's. */
+  name?: string;
+}
+
+/**
+ * A TCP/IP stack. It has a loopback interface (127.0.0.1) from the beginning; {@linkcode Stack.attach} adds others. It
+ * runs, and keeps the program running, until it is closed.
+ *
+ * @example A server and a client in one stack
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Stack } from "./stack.ts";
+ *
+ * await using stack = new Stack();
+ * const listener = stack.listen({ port: 7 });
+ * const client = await stack.connect({ port: 7 });
+ * const server = await listener.accept();
+ * await client.write(new TextEncoder().encode("hello"));
+ * const buffer = new Uint8Array(5);
+ * assertEquals(await server.read(buffer), 5);
+ * assertEquals(new TextDecoder().decode(buffer), "hello");
+ * ```
+ */
+export class Stack implements AsyncDisposable {
+  /** Counters of all modules. */
+  readonly counters: Counters = new Counters();
+  /** Where packets come from. */
+  readonly pool: PacketPool;
+  /** Timers and, through them, the clock. */
+  readonly timers: Timers;
+  /** Routes; change them freely. */
+  readonly routes: Routes = new Routes();
+  /** Neighbours on all links. */
+  readonly neighbors: Neighbors;
+  /** TCP, for those who want to look inside. */
+  readonly tcp: Tcp;
+  /** UDP, for those who want to look inside. */
+  readonly udp: Udp;
+  /** Who holds which port. */
+  readonly ports: Ports;
+
+  readonly #clock: Clock;
+  readonly #logger: Logger | null;
+  readonly #nics: Nic[] = [];
+  readonly #headroom: number;
+  readonly #ethernet: Ethernet;
+  readonly #bareIp: BareIp;
+  readonly #addresses: Addresses;
+  readonly #ipv4: Ipv4;
+  readonly #echo: Echo;
+  readonly #loop: EventLoop | null;
+  #pollsDevices = false;
+  #closed = false;
+
+  /** Wires the protocol graph, and starts the event loop unless told otherwise. */
+  constructor(options: StackOptions = {}) {
+    const { counters, routes } = this;
+    const random = options.random ?? new CryptoRandom();
+    const nics = this.#nics;
+    const timers = this.timers = options.timers ?? new Timers(new SystemClock());
+    this.#clock = timers.clock;
+    this.#logger = options.logger ?? null;
+    const pool = this.pool = new PacketPool(options.packetMemory === undefined ? {} : { limitBytes: options.packetMemory });
+
+    const ethernet = this.#ethernet = new Ethernet({ nics, counters });
+    const bareIp = this.#bareIp = new BareIp({ counters });
+    const linkHeadroom = deviceHeaderBytes + ethernet.headerBytes;
+    const neighbors = this.neighbors = new Neighbors({ timers, random, counters });
+    const addresses = this.#addresses = new Addresses({ nics, routes, neighbors });
+    const arp = new Arp({ nics, neighbors, pool, headroom: linkHeadroom, timers, counters });
+    const ipv4 = this.#ipv4 = new Ipv4({
+      nics,
+      addresses,
+      routes,
+      neighbors,
+      pool,
+      timers,
+      random,
+      counters,
+      headroom: linkHeadroom,
+    });
+    const networks = new NetworkTable(ipv4);
+    this.#headroom = linkHeadroom + ipv4.headerBytes + tcpHeaderBytes;
+    const headroom = this.#headroom;
+    const ports = this.ports = new Ports(random);
+    const wake = () => this.#loop?.wake();
+    const echo = this.#echo = new Echo({ networks, pool, random, counters, headroom });
+    const icmpv4 = new Icmpv4({ network: ipv4, addresses, echo, pool, timers, counters, headroom: linkHeadroom });
+    const udp = this.udp = new Udp({ networks, ports, pool, random, counters, headroom });
+    const tcp = this.tcp = new Tcp({ pool, timers, random, networks, ports, headroom, counters, wake }, options.tcp);
+
+    ethernet.register(EtherType.arp, arp);
+    ethernet.register(EtherType.ipv4, ipv4);
+    bareIp.register(EtherType.ipv4, ipv4);
+    neighbors.setResolver(arp);
+    for (const transport of [icmpv4, udp, tcp]) ipv4.register(transport);
+
+    this.#loop = options.eventLoop === false ? null : new EventLoop(
+      { step: () => this.step(), nextDeadline: () => timers.nextDeadline() },
+      {
+        clock: timers.clock,
+        poller: new PortablePoller(),
+        devices: () => this.#devices(),
+        ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
+      },
+    );
+    if (this.#loop !== null) timers.onEarlier = wake;
+    this.attach(new LoopbackDevice(), { addresses: ["127.0.0.1/8"] });
+    this.#loop?.start();
+  }
+
+  /** The interfaces, in the order in which they were attached; the first is the loopback. */
+  get nics(): readonly Nic[] {
+    return this.#nics;
+  }
+
+  /** Who watches TCP, or null. */
+  get trace(): TcpTrace | null {
+    return this.tcp.trace;
+  }
+
+  set trace(trace: TcpTrace | null) {
+    this.tcp.trace = trace;
+  }
+
+  /**
+   * Attaches a device and takes it over: closing the stack closes it.
+   *
+   * @throws {TypeError} If an address or the gateway cannot be read.
+   * @throws {Error} If the gateway is on no link of the device.
+   */
+  attach(device: Device, options: AttachOptions = {}): Nic {
+    this.#assertOpen("attach a device");
+    const prefixes = (options.addresses ?? []).map((text) => IpPrefix.parse(text));
+    const gateway = options.gateway === undefined ? null : IpAddress.parse(options.gateway);
+    if (gateway !== null && !prefixes.some((prefix) => prefix.contains(gateway))) {
+      throw new Error(`Cannot use the gateway ${gateway}: it lies in none of the subnets of "${device.name}"`);
+    }
+    if (device.headerBytes > deviceHeaderBytes) {
+      throw new RangeError(
+        `Cannot attach "${device.name}": it asks for ${device.headerBytes} bytes of headroom, more than ${deviceHeaderBytes}`,
+      );
+    }
+    const link = device.medium === "ethernet" ? this.#ethernet : this.#bareIp;
+    const nic = new Nic(this.#nics.length, options.name ?? device.name, device, link, options);
+    device.attach({
+      pool: this.pool,
+      headroom: this.#headroom,
+      timers: this.timers,
+      wake: () => this.#loop?.wake(),
+      linkChanged: () => this.#linkChanged(nic),
+    });
+    this.#nics.push(nic);
+    for (const prefix of prefixes) this.#addresses.add(nic, prefix);
+    if (gateway !== null) this.routes.add({ prefix: anywhere(gateway), nic, gateway });
+    if (device.createPoller !== undefined && this.#loop !== null && !this.#pollsDevices) {
+      this.#pollsDevices = true;
+      this.#loop.usePoller(device.createPoller());
+    }
+    this.#loop?.wake();
+    this.#logger?.info(`Attached ${nic.name} (${prefixes.join(", ") || "no address"})`);
+    return nic;
+  }
+
+  /**
+   * Gives an interface one more address, with the route to its subnet.
+   *
+   * @throws {TypeError} If `address` is no address with a prefix length.
+   */
+  addAddress(nic: Nic, address: string): void {
+    this.#addresses.add(nic, IpPrefix.parse(address));
+  }
+
+  /** Takes an address from an interface. Returns whether it had it. */
+  removeAddress(nic: Nic, address: string): boolean {
+    return this.#addresses.remove(nic, IpAddress.parse(address));
+  }
+
+  /**
+   * Connects to a TCP port.
+   *
+   * @throws {Deno.errors.ConnectionRefused} If nobody listens there; see `connectTcp` for all that can go wrong.
+   */
+  async connect(options: TcpConnectOptions): Promise<TcpConn> {
+    this.#assertOpen("connect");
+    return await connectTcp(this.tcp, options);
+  }
+
+  /**
+   * Listens on a TCP port.
+   *
+   * @throws {Deno.errors.AddrInUse} If somebody else does; see `listenTcp` for all that can go wrong.
+   */
+  listen(options: TcpListenOptions): TcpListener {
+    this.#assertOpen("listen");
+    return listenTcp(this.tcp, options);
+  }
+
+  /**
+   * Binds a UDP port.
+   *
+   * @throws {Deno.errors.AddrInUse} If somebody else has it; see `listenUdp` for all that can go wrong.
+   */
+  listenDatagram(options: UdpListenOptions = {}): DatagramConn {
+    this.#assertOpen("bind a port");
+    return listenUdp(this.udp, this.#nics, options);
+  }
+
+  /**
+   * Binds a UDP port for one peer only: errors about what was sent to it are reported.
+   *
+   * @throws {Deno.errors.NetworkUnreachable} If there is no route; see `connectUdp` for all that can go wrong.
+   */
+  connectDatagram(options: UdpConnectOptions): DatagramConn {
+    this.#assertOpen("bind a port");
+    return connectUdp(this.udp, this.#nics, options);
+  }
+
+  /** Sends ICMP echo requests and yields what comes back; see `PingOptions` for how many and how often. */
+  ping(destination: string, options: PingOptions = {}): AsyncGenerator<PingEvent, undefined, undefined> {
+    this.#assertOpen("ping");
+    return ping(this.#echo, this.timers, destination, options);
+  }
+
+  /**
+   * Does what there is to do now: takes frames from the devices, lets timers expire, sends what has become due. Returns
+   * how much that was. For simulations; with an event loop nobody needs to call it.
+   */
+  step(): number {
+    let handled = 0;
+    const nics = this.#nics;
+    for (let index = 0; index < nics.length; index++) {
+      const nic = nics[index]!;
+      if (nic.device.wantsWrite) nic.device.flush();
+      for (let frame = 0; frame < batchFrames; frame++) {
+        const packet = nic.receive(this.#clock.now());
+        if (packet === null) break;
+        nic.link.pop(packet);
+        handled++;
+      }
+    }
+    handled += this.timers.run();
+    this.tcp.flush();
+    return handled;
+  }
+
+  /**
+   * Ends everything: resets the connections, closes listeners, sockets and devices, and resolves when the event loop
+   * has ended. Does nothing the second time.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.tcp.close();
+    for (const socket of this.udp.sockets) socket.close();
+    this.#echo.close();
+    this.neighbors.clear();
+    this.#ipv4.close();
+    for (const nic of this.#nics) nic.device.flush();
+    try {
+      await this.#loop?.stop();
+    } finally {
+      for (const nic of this.#nics) nic.device.close();
+      if (this.#loop !== null) this.timers.onEarlier = null;
+    }
+  }
+
+  /** As {@linkcode Stack.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** The devices that the event loop's poller can wait for. */
+  #devices(): Device[] {
+    return this.#nics.map(({ device }) => device).filter(({ descriptor }) => descriptor !== undefined);
+  }
+
+  #linkChanged(nic: Nic): void {
+    this.routes.touch();
+    this.#logger?.warn(`The link of ${nic.name} has changed`);
+  }
+
+  #assertOpen(doing: string): void {
+    if (this.#closed) throw makeError("BadResource", `Cannot ${doing}: the stack has been closed`);
+  }
+}
+
+/** The prefix that holds every address of a family. */
+function anywhere(like: IpAddress): IpPrefix {
+  return new IpPrefix(IpAddress.unspecified(like.family), 0);
+}
