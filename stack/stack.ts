@@ -134,7 +134,9 @@ export class Stack implements AsyncDisposable {
     const timers = this.timers = options.timers ?? new Timers(new SystemClock());
     this.#clock = timers.clock;
     this.#logger = options.logger ?? null;
-    const pool = this.pool = new PacketPool(options.packetMemory === undefined ? {} : { limitBytes: options.packetMemory });
+    const pool = this.pool = new PacketPool(
+      options.packetMemory === undefined ? {} : { limitBytes: options.packetMemory },
+    );
 
     const ethernet = this.#ethernet = new Ethernet({ nics, counters });
     const bareIp = this.#bareIp = new BareIp({ counters });
@@ -327,7 +329,6 @@ export class Stack implements AsyncDisposable {
     this.#closed = true;
     this.tcp.close();
     for (const socket of this.udp.sockets) socket.close();
-    this.#echo.close();
     this.neighbors.clear();
     this.#ipv4.close();
     for (const nic of this.#nics) nic.device.flush();

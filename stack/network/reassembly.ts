@@ -8,6 +8,7 @@
 import { checksum } from "../checksum.ts";
 import type { Counters } from "../counters.ts";
 import type { Packet, PacketPool } from "../packet.ts";
+import { Verdict } from "../protocol.ts";
 import type { Timer, Timers } from "../timers.ts";
 import {
   destinationWordAt,
@@ -19,16 +20,27 @@ import {
   moreFragmentsAt,
   protocolAt,
   sourceWordAt,
+  trafficClassAt,
 } from "./ipv4_header.ts";
 
-/** How long fragments wait for the rest, in milliseconds (what Linux does; RFC 1122 section 3.3.2 asks for 60 to 120 s). */
+/**
+ * How long fragments wait for the rest, in milliseconds. RFC 1122 section 3.3.2 asks for 60 to 120 seconds, which comes
+ * from slower times: at today's rates identifications repeat sooner (RFC 4963).
+ */
 const reassemblyTimeout = 30_000;
 
-/** Most packets under reassembly; each holds one large slot of the pool. */
-const maximumPackets = 32;
+/** The most packets under reassembly; each holds one large slot of the pool. */
+const maximumPackets = 64;
 
-/** Where the payload starts in the slot: there is room in front for any header and what replies need. */
+/** The most separate parts of one packet: fragments of the largest packet for an MTU of 576, every other one lost. */
+const maximumParts = 64;
+
+/** Where the payload starts in the slot: there is room in front for the longest header and for those of a reply. */
 const payloadAt = 256;
+
+/** The ECN bits of the traffic class, and their value when a router was congested (RFC 3168 section 5). */
+const congestionMask = 3;
+const congestionExperienced = 3;
 
 /** What reassembly counts. */
 export interface ReassemblyCounters {
@@ -36,10 +48,18 @@ export interface ReassemblyCounters {
   fragments: number;
   /** Packets put together. */
   reassembled: number;
-  /** Fragments dropped: of a size that no sender may use, reaching beyond 65,535 bytes, or contradicting others. */
+  /** Fragments dropped: empty, of a length that only a last fragment may have, or reaching beyond 65,535 bytes. */
   malformed: number;
+  /** Fragments that had come before, byte for byte. */
+  duplicates: number;
+  /** Packets given up because their fragments contradict each other in where the packet ends or in their ECN bits. */
+  contradicting: number;
   /** Packets given up because fragments overlapped. */
   overlapping: number;
+  /** Packets given up because they came in too many separate parts. */
+  scattered: number;
+  /** Fragments dropped because they belong to a packet that was given up. */
+  abandoned: number;
   /** Packets given up because fragments did not come in time. */
   timedOut: number;
   /** Packets given up to make room for others. */
@@ -56,9 +76,11 @@ export interface ReassemblyOptions {
   timers: Timers;
   /** Where to count. */
   counters: Counters;
+  /** Called with a whole packet. Consumes it; its window and `networkAt` start at its header. */
+  onComplete: (packet: Packet) => Verdict;
   /**
    * Called when a packet is given up after the timeout and its first fragment is there. Consumes the packet, whose
-   * window starts at the first fragment's header and ends with its payload.
+   * window starts at the first fragment's header, which is as it came, and ends with its payload.
    */
   onTimeout: (packet: Packet) => void;
 }
@@ -70,7 +92,8 @@ interface Assembly {
   readonly identification: number;
   readonly protocol: number;
   readonly deadline: number;
-  readonly packet: Packet;
+  /** Where the fragments are put together; null when the packet was given up and only its fragments still come. */
+  packet: Packet | null;
   /** Received parts of the payload, disjoint and in order: begin and end alternating. */
   readonly parts: number[];
   /** Bytes of the first fragment's header; 0 until it comes. */
@@ -79,6 +102,8 @@ interface Assembly {
   firstBytes: number;
   /** Bytes of the whole payload; -1 until the last fragment comes. */
   total: number;
+  /** The ECN fields of the fragments: bit n is set when one had the value n. */
+  congestion: number;
 }
 
 /** Puts fragments together. */
@@ -88,6 +113,7 @@ export class Reassembly {
   readonly #pool: PacketPool;
   readonly #timers: Timers;
   readonly #timer: Timer;
+  readonly #onComplete: (packet: Packet) => Verdict;
   readonly #onTimeout: (packet: Packet) => void;
   /** In order of their deadlines. */
   readonly #assemblies = new Set<Assembly>();
@@ -97,12 +123,17 @@ export class Reassembly {
     this.#pool = options.pool;
     this.#timers = options.timers;
     this.#timer = options.timers.create(() => this.#expire());
+    this.#onComplete = options.onComplete;
     this.#onTimeout = options.onTimeout;
     this.counters = options.counters.register("reassembly", {
       fragments: 0,
       reassembled: 0,
       malformed: 0,
+      duplicates: 0,
+      contradicting: 0,
       overlapping: 0,
+      scattered: 0,
+      abandoned: 0,
       timedOut: 0,
       evicted: 0,
       noPacket: 0,
@@ -115,97 +146,111 @@ export class Reassembly {
   }
 
   /**
-   * Takes a fragment, whose header at `fragment.networkAt` has been checked and whose window is header and payload.
-   * Consumes it. Returns the whole packet, window and `networkAt` at its header, when this was the last missing part.
+   * Takes a fragment, whose header at `fragment.networkAt` has been checked and whose payload ends at `fragment.tail`.
+   * Consumes it. When it was the last missing part the verdict is that of the whole packet.
    */
-  add(fragment: Packet): Packet | null {
+  add(fragment: Packet): Verdict {
     this.counters.fragments++;
     const { view, networkAt: at } = fragment;
     const header = headerBytesAt(view, at);
-    const offset = fragmentOffsetAt(view, at);
     const length = fragment.tail - at - header;
-    const more = moreFragmentsAt(view, at);
-    const end = offset + length;
-    // RFC 791: all fragments but the last carry a multiple of 8 bytes.
-    if (length === 0 || (more && length % 8 !== 0) || end > ipv4MaximumBytes - header) {
+    // RFC 791 section 2.3: all fragments but the last carry a multiple of 8 bytes.
+    const badLength = length === 0 || (moreFragmentsAt(view, at) && length % 8 !== 0);
+    if (badLength || fragmentOffsetAt(view, at) + length > ipv4MaximumBytes - header) {
       this.counters.malformed++;
-      fragment.release();
-      return null;
+      return drop(fragment);
     }
     const assembly = this.#find(view, at) ?? this.#begin(view, at);
     if (assembly === null) {
       this.counters.noPacket++;
-      fragment.release();
-      return null;
+      return drop(fragment);
     }
-    const complete = this.#place(assembly, fragment, header, offset, end, more);
-    const { arrivedAt, nic, multicast, looped } = fragment;
+    if (assembly.packet === null) {
+      this.counters.abandoned++;
+      return drop(fragment);
+    }
+    const fits = this.#place(assembly, assembly.packet, fragment);
     fragment.release();
-    if (!complete) return null;
-    const { packet } = assembly;
-    this.#end(assembly);
-    this.counters.reassembled++;
-    this.#restoreHeader(assembly, assembly.headerBytes + assembly.total);
-    packet.arrivedAt = arrivedAt;
-    packet.nic = nic;
-    packet.multicast = multicast;
-    packet.looped = looped;
-    return packet;
+    if (!fits) return Verdict.dropped;
+    return isComplete(assembly) ? this.#complete(assembly, assembly.packet) : Verdict.queued;
   }
 
   /** Gives everything up. */
   clear(): void {
-    for (const assembly of [...this.#assemblies]) this.#giveUp(assembly);
-    this.#timer.dispose();
+    for (const assembly of [...this.#assemblies]) {
+      assembly.packet?.release();
+      this.#end(assembly);
+    }
   }
 
-  /** Copies a fragment to its place. Returns whether the packet is complete; gives it up when fragments contradict. */
-  #place(
-    assembly: Assembly,
-    fragment: Packet,
-    header: number,
-    offset: number,
-    end: number,
-    more: boolean,
-  ): boolean {
-    const { packet, parts } = assembly;
-    const contradicts = more
-      ? assembly.total >= 0 && end > assembly.total
-      : assembly.total >= 0 && end !== assembly.total;
-    if (contradicts || (!more && parts.length > 0 && parts[parts.length - 1]! > end)) {
-      this.counters.malformed++;
-      this.#giveUp(assembly);
-      return false;
+  /** Copies a fragment to its place. Returns false, and gives the whole packet up, when it does not fit in. */
+  #place(assembly: Assembly, packet: Packet, fragment: Packet): boolean {
+    const { parts } = assembly;
+    const { view, networkAt: at } = fragment;
+    const header = headerBytesAt(view, at);
+    const source = at + header;
+    const offset = fragmentOffsetAt(view, at);
+    const end = offset + fragment.tail - source;
+    const isLast = !moreFragmentsAt(view, at);
+    const highest = parts.length === 0 ? 0 : parts[parts.length - 1]!;
+    if (
+      (assembly.total >= 0 && (isLast ? end !== assembly.total : end > assembly.total)) || (isLast && highest > end)
+    ) {
+      this.counters.contradicting++;
+      return this.#abandon(assembly);
     }
-    const source = fragment.networkAt + header;
     let place = 0;
     while (place < parts.length && parts[place + 1]! <= offset) place += 2;
     if (place < parts.length && parts[place]! < end) {
       const inside = parts[place]! <= offset && end <= parts[place + 1]!;
-      if (inside && isSame(fragment.bytes, source, packet.bytes, payloadAt + offset, end - offset)) return false;
+      if (inside && isSame(fragment.bytes, source, packet.bytes, payloadAt + offset, end - offset)) {
+        this.counters.duplicates++;
+        return true;
+      }
       // RFC 5722 section 3, which is as right for IPv4: overlaps are only ever made to deceive.
       this.counters.overlapping++;
-      this.#giveUp(assembly);
-      return false;
+      return this.#abandon(assembly);
     }
     packet.bytes.set(fragment.bytes.subarray(source, fragment.tail), payloadAt + offset);
     if (offset === 0) {
       assembly.headerBytes = header;
       assembly.firstBytes = end;
-      packet.bytes.set(fragment.bytes.subarray(fragment.networkAt, source), payloadAt - header);
+      packet.bytes.set(fragment.bytes.subarray(at, source), payloadAt - header);
     }
-    if (!more) assembly.total = end;
-    const joinsBefore = place > 0 && parts[place - 1] === offset;
-    const joinsBehind = place < parts.length && parts[place] === end;
-    if (joinsBefore && joinsBehind) parts.splice(place - 1, 2);
-    else if (joinsBefore) parts[place - 1] = end;
-    else if (joinsBehind) parts[place] = offset;
-    else parts.splice(place, 0, offset, end);
-    if (parts.length !== 2 || parts[0] !== 0 || parts[1] !== assembly.total) return false;
-    if (assembly.headerBytes + assembly.total <= ipv4MaximumBytes) return true;
-    this.counters.malformed++;
-    this.#giveUp(assembly);
-    return false;
+    if (isLast) assembly.total = end;
+    assembly.congestion |= 1 << (trafficClassAt(view, at) & congestionMask);
+    packet.arrivedAt = fragment.arrivedAt;
+    packet.nic = fragment.nic;
+    packet.multicast = fragment.multicast;
+    packet.looped = fragment.looped;
+    addPart(parts, place, offset, end);
+    if (parts.length <= 2 * maximumParts) return true;
+    this.counters.scattered++;
+    return this.#abandon(assembly);
+  }
+
+  #complete(assembly: Assembly, packet: Packet): Verdict {
+    const { headerBytes, total, congestion } = assembly;
+    const at = this.#setWindow(assembly, packet, total);
+    const experienced = (congestion & (1 << congestionExperienced)) !== 0;
+    // RFC 3168 section 5.3: a mark on one fragment is a mark on the packet, which must not be lost; nor made up.
+    const mixed = experienced && (congestion & 1) !== 0;
+    if (mixed || headerBytes + total > ipv4MaximumBytes) {
+      this.counters.contradicting++;
+      this.#abandon(assembly);
+      return Verdict.dropped;
+    }
+    this.#end(assembly);
+    const { view } = packet;
+    if (experienced) {
+      view.setUint8(at + Ipv4Field.trafficClass, trafficClassAt(view, at) | congestionExperienced);
+    }
+    view.setUint16(at + Ipv4Field.totalLength, headerBytes + total);
+    view.setUint16(at + Ipv4Field.flagsAndOffset, 0);
+    view.setUint16(at + Ipv4Field.checksum, 0);
+    view.setUint16(at + Ipv4Field.checksum, checksum(view, at, headerBytes));
+    this.counters.reassembled++;
+    return this.#onComplete(packet);
   }
 
   #find(view: DataView, at: number): Assembly | null {
@@ -222,7 +267,8 @@ export class Reassembly {
     if (this.#assemblies.size >= maximumPackets) {
       const [oldest] = this.#assemblies;
       this.counters.evicted++;
-      this.#giveUp(oldest!);
+      oldest!.packet?.release();
+      this.#end(oldest!);
     }
     const packet = this.#pool.allocate(payloadAt, ipv4MaximumBytes - 20);
     if (packet === null) return null;
@@ -237,27 +283,26 @@ export class Reassembly {
       headerBytes: 0,
       firstBytes: 0,
       total: -1,
+      congestion: 0,
     };
     this.#assemblies.add(assembly);
     if (!this.#timer.running) this.#timer.startAt(assembly.deadline);
     return assembly;
   }
 
-  /** Sets window and header of what has come of a packet: `length` bytes from its header on. */
-  #restoreHeader(assembly: Assembly, length: number): void {
-    const { packet, headerBytes } = assembly;
-    const at = payloadAt - headerBytes;
-    packet.head = packet.networkAt = at;
-    packet.tail = at + length;
-    packet.view.setUint16(at + Ipv4Field.totalLength, length);
-    packet.view.setUint16(at + Ipv4Field.flagsAndOffset, 0);
-    packet.view.setUint16(at + Ipv4Field.checksum, 0);
-    packet.view.setUint16(at + Ipv4Field.checksum, checksum(packet.view, at, headerBytes));
+  /** Sets the window to the header and the first `payload` bytes, and returns the offset of the header. */
+  #setWindow(assembly: Assembly, packet: Packet, payload: number): number {
+    packet.networkAt = payloadAt - assembly.headerBytes;
+    packet.head = packet.networkAt;
+    packet.tail = payloadAt + payload;
+    return packet.networkAt;
   }
 
-  #giveUp(assembly: Assembly): void {
-    assembly.packet.release();
-    this.#end(assembly);
+  /** Gives a packet up, and remembers it until its time is over so that fragments still to come are dropped too. */
+  #abandon(assembly: Assembly): false {
+    assembly.packet?.release();
+    assembly.packet = null;
+    return false;
   }
 
   #end(assembly: Assembly): void {
@@ -272,14 +317,37 @@ export class Reassembly {
         this.#timer.startAt(assembly.deadline);
         return;
       }
-      this.counters.timedOut++;
       this.#end(assembly);
-      if (assembly.headerBytes > 0) {
-        this.#restoreHeader(assembly, assembly.headerBytes + assembly.firstBytes);
-        this.#onTimeout(assembly.packet);
-      } else assembly.packet.release();
+      const { packet } = assembly;
+      if (packet === null) continue;
+      this.counters.timedOut++;
+      if (assembly.headerBytes === 0) {
+        packet.release();
+        continue;
+      }
+      this.#setWindow(assembly, packet, assembly.firstBytes);
+      this.#onTimeout(packet);
     }
   }
+}
+
+function isComplete({ parts, total }: Assembly): boolean {
+  return parts.length === 2 && parts[0] === 0 && parts[1] === total;
+}
+
+/** Adds `[begin, end)`, which overlaps none of the parts, before the one at `place`, and joins what touches. */
+function addPart(parts: number[], place: number, begin: number, end: number): void {
+  const joinsBefore = place > 0 && parts[place - 1] === begin;
+  const joinsBehind = place < parts.length && parts[place] === end;
+  if (joinsBefore && joinsBehind) parts.splice(place - 1, 2);
+  else if (joinsBefore) parts[place - 1] = end;
+  else if (joinsBehind) parts[place] = begin;
+  else parts.splice(place, 0, begin, end);
+}
+
+function drop(packet: Packet): Verdict {
+  packet.release();
+  return Verdict.dropped;
 }
 
 function isSame(left: Uint8Array, leftAt: number, right: Uint8Array, rightAt: number, length: number): boolean {

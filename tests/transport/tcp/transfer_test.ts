@@ -62,14 +62,16 @@ tcpTest("a duplicate is acknowledged with a SACK block that says so (RFC 2883)",
   t.read();
 });
 
-for (const [name, segments] of Object.entries({
-  "the front of a segment was received before": [[1, 501], [301, 1001]],
-  "a segment covers one that is out of order": [[501, 801], [1, 1001]],
-  "a segment ends inside one that is out of order": [[501, 1001], [1, 701]],
-  "a segment begins inside one that is out of order": [[201, 501], [401, 1001], [1, 201]],
-  "a segment joins two that are out of order": [[101, 201], [301, 401], [151, 351], [401, 1001], [1, 101]],
-  "pieces in reverse order": [[901, 1001], [801, 901], [501, 801], [2, 501], [1, 2]],
-})) {
+for (
+  const [name, segments] of Object.entries({
+    "the front of a segment was received before": [[1, 501], [301, 1001]],
+    "a segment covers one that is out of order": [[501, 801], [1, 1001]],
+    "a segment ends inside one that is out of order": [[501, 1001], [1, 701]],
+    "a segment begins inside one that is out of order": [[201, 501], [401, 1001], [1, 201]],
+    "a segment joins two that are out of order": [[101, 201], [301, 401], [151, 351], [401, 1001], [1, 101]],
+    "pieces in reverse order": [[901, 1001], [801, 901], [501, 801], [2, 501], [1, 2]],
+  })
+) {
   tcpTest(`overlaps: ${name}`, (t) => {
     t.accept(plain);
     for (const [start, end] of segments as [number, number][]) {
@@ -235,17 +237,20 @@ tcpTest("the time-out is SRTT + 4 RTTVAR, at least 200 ms (RFC 6298)", (t) => {
   assertEquals(t.connection.info().rto, 200);
 });
 
-tcpTest("Karn: an acknowledgement of a repeated segment is no sample, and the back-off stays until a fresh one", (t) => {
-  t.accept(withoutSack).write(100);
-  t.wait(300).takeSent();
-  t.wait(5).receives(". 1:1(0) ack 101");
-  const { rtt, backoff } = t.connection.info();
-  assertEquals([rtt, backoff], [100, 1]);
-  t.write(100);
-  t.takeSent();
-  t.wait(20).receives(". 1:1(0) ack 201");
-  assertEquals([t.connection.info().rtt, t.connection.info().backoff], [90, 0]);
-});
+tcpTest(
+  "Karn: an acknowledgement of a repeated segment is no sample, and the back-off stays until a fresh one",
+  (t) => {
+    t.accept(withoutSack).write(100);
+    t.wait(300).takeSent();
+    t.wait(5).receives(". 1:1(0) ack 101");
+    const { rtt, backoff } = t.connection.info();
+    assertEquals([rtt, backoff], [100, 1]);
+    t.write(100);
+    t.takeSent();
+    t.wait(20).receives(". 1:1(0) ack 201");
+    assertEquals([t.connection.info().rtt, t.connection.info().backoff], [90, 0]);
+  },
+);
 
 tcpTest("user timeout: data that stay unacknowledged that long end the connection (RFC 5482)", (t) => {
   t.accept(withoutSack, { userTimeout: 5000 }).write(100);

@@ -1,0 +1,486 @@
+/**
+ * The Internet Protocol, version 4 (RFC 791, RFC 1122 section 3).
+ *
+ * @module
+ */
+
+import { IpAddress } from "../address.ts";
+import { checksum, verify } from "../checksum.ts";
+import type { Counters } from "../counters.ts";
+import type { Nic } from "../link/nic.ts";
+import { ChecksumState, type Packet, type PacketPool } from "../packet.ts";
+import { ErrorKind, type TransportProtocol, Verdict } from "../protocol.ts";
+import type { Random } from "../random.ts";
+import type { Timers } from "../timers.ts";
+import type { Addresses } from "./addresses.ts";
+import { Identification } from "./identification.ts";
+import {
+  broadcastWord,
+  destinationWordAt,
+  fragmentOffsetAt,
+  headerBytesAt,
+  Ipv4Field,
+  Ipv4Flag,
+  ipv4HeaderBytes,
+  ipv4MaximumBytes,
+  isFragmentAt,
+  isHostWord,
+  isLoopbackWord,
+  isMulticastWord,
+  protocolAt,
+  sourceWordAt,
+  totalLengthAt,
+  versionAt,
+  writeIpv4Header,
+} from "./ipv4_header.ts";
+import { Ipv4Paths } from "./ipv4_paths.ts";
+import type { Neighbors } from "./neighbors.ts";
+import type { NetworkProtocol, Path, PathRequest } from "./path.ts";
+import { Reassembly } from "./reassembly.ts";
+import type { Routes } from "./routes.ts";
+
+/** 224.0.0.1: all hosts of a link, a group that need not be joined (RFC 1112 section 4). */
+const allHostsWord = 0xe000_0001;
+
+/** What IPv4 counts. */
+export interface Ipv4Counters {
+  /** Packets received. */
+  received: number;
+  /** Packets handed to a transport protocol. */
+  delivered: number;
+  /** Packets handed on to be forwarded. */
+  forwarded: number;
+  /** Dropped: shorter than a header. */
+  truncated: number;
+  /** Dropped: a version other than 4, or a header length that is too small or too large. */
+  badHeader: number;
+  /** Dropped: the header's checksum is wrong. */
+  badChecksum: number;
+  /** Dropped: the total length is shorter than the header or longer than the packet. */
+  badLength: number;
+  /** Dropped: the source is no single host's address, or a loopback address from outside. */
+  martianSource: number;
+  /** Dropped: the source is one of our own addresses, but the packet came from outside. */
+  ownSource: number;
+  /** Dropped: the destination is "this network", reserved, or a loopback address from outside. */
+  martianDestination: number;
+  /** Dropped: for another host. */
+  otherDestination: number;
+  /** Dropped: for a group that was not joined. */
+  otherGroup: number;
+  /** Dropped: for a single host, but in a frame to many (RFC 1122 section 3.3.6). */
+  linkBroadcast: number;
+  /** Rejected: nobody receives the protocol. */
+  unknownProtocol: number;
+  /** Packets sent, each fragment counted. */
+  sent: number;
+  /** Packets that were sent in fragments. */
+  fragmented: number;
+  /** Not sent: longer than 65,535 bytes. */
+  tooLong: number;
+  /** Not sent: longer than the path carries, and not to be fragmented. */
+  tooBig: number;
+  /** Not sent: no route any more, or the source is no longer ours. */
+  noRoute: number;
+  /** Not sent: no packets to be had for the fragments. */
+  noPacket: number;
+  /** Not sent: the next hop did not answer. */
+  neighborUnreachable: number;
+}
+
+/** What answers packets with ICMP errors. */
+export interface ErrorReporter {
+  /**
+   * Answers a received packet with an error where that is allowed. Consumes the packet. `detail` is the next hop's MTU
+   * for `packetTooBig`, and the code for `timeExceeded`.
+   */
+  report(packet: Packet, kind: ErrorKind, detail: number): Verdict;
+}
+
+/** What IPv4 is wired to. */
+export interface Ipv4Options {
+  /** The stack's interfaces, by index; the list may grow later. */
+  nics: readonly Nic[];
+  /** Which addresses are ours. */
+  addresses: Addresses;
+  /** The routing table. */
+  routes: Routes;
+  /** The neighbour cache. */
+  neighbors: Neighbors;
+  /** Where packets for fragments come from. */
+  pool: PacketPool;
+  /** The stack's timers and clock. */
+  timers: Timers;
+  /** For the identification of packets. */
+  random: Random;
+  /** Where to count. */
+  counters: Counters;
+  /** Bytes that the protocols below may push in front of a packet. */
+  headroom: number;
+}
+
+/**
+ * IPv4.
+ *
+ * {@linkcode Ipv4.push} tells the transport of a packet that cannot be sent (`packetTooBig`, `networkUnreachable`,
+ * `neighborUnreachable`) by a control event, and it does so before it returns.
+ */
+export class Ipv4 implements NetworkProtocol {
+  /** `ipv4` */
+  readonly name: string = "ipv4";
+  /** 4 */
+  readonly family = 4 as const;
+  /** Bytes of a header; options are never sent. */
+  readonly headerBytes: number = ipv4HeaderBytes;
+  /** Bytes of a header without options. */
+  readonly fixedHeaderBytes: number = ipv4HeaderBytes;
+  /**
+   * The smallest path MTU that is believed, in bytes. RFC 791 allows 68, but a forged report of that size would make
+   * every byte cost its own weight in headers; no link in use is smaller than this.
+   */
+  readonly minimumMtu: number = 552;
+  /** What it counts. */
+  readonly counters: Ipv4Counters;
+  /**
+   * Takes packets for other hosts, if the stack forwards them. It owns the packet, whose window starts at the network
+   * header.
+   */
+  forward: ((packet: Packet) => Verdict) | null = null;
+  /** Sends ICMP errors; without one, packets are dropped silently. */
+  reporter: ErrorReporter | null = null;
+  readonly #nics: readonly Nic[];
+  readonly #addresses: Addresses;
+  readonly #routes: Routes;
+  readonly #neighbors: Neighbors;
+  readonly #pool: PacketPool;
+  readonly #headroom: number;
+  readonly #paths: Ipv4Paths;
+  readonly #identification: Identification;
+  readonly #reassembly: Reassembly;
+  readonly #transports: (TransportProtocol | undefined)[] = new Array(256);
+
+  /** Takes its wiring; registering it with the link protocols is the caller's business. */
+  constructor(options: Ipv4Options) {
+    const { nics, addresses, routes, neighbors, pool, timers, counters } = options;
+    this.#nics = nics;
+    this.#addresses = addresses;
+    this.#routes = routes;
+    this.#neighbors = neighbors;
+    this.#pool = pool;
+    this.#headroom = options.headroom;
+    this.#paths = new Ipv4Paths({ network: this, nics, addresses, routes, neighbors, clock: timers.clock });
+    this.#identification = new Identification(options.random);
+    this.#reassembly = new Reassembly({
+      pool,
+      timers,
+      counters,
+      onComplete: (packet) => this.#deliver(packet),
+      onTimeout: (packet) => this.#reportTimeout(packet),
+    });
+    neighbors.setUnreachableHandler(4, (packet) => this.#noteUnreachable(packet));
+    this.counters = counters.register("ipv4", {
+      received: 0,
+      delivered: 0,
+      forwarded: 0,
+      truncated: 0,
+      badHeader: 0,
+      badChecksum: 0,
+      badLength: 0,
+      martianSource: 0,
+      ownSource: 0,
+      martianDestination: 0,
+      otherDestination: 0,
+      otherGroup: 0,
+      linkBroadcast: 0,
+      unknownProtocol: 0,
+      sent: 0,
+      fragmented: 0,
+      tooLong: 0,
+      tooBig: 0,
+      noRoute: 0,
+      noPacket: 0,
+      neighborUnreachable: 0,
+    });
+  }
+
+  /** Registers who receives the packets of a transport protocol. */
+  register(transport: TransportProtocol): void {
+    this.#transports[transport.protocolNumber] = transport;
+  }
+
+  /** The transport protocol registered for a number, or null. */
+  transport(protocolNumber: number): TransportProtocol | null {
+    return this.#transports[protocolNumber] ?? null;
+  }
+
+  /** The path to a destination, or null when there is no route or no usable source address. */
+  findPath(request: PathRequest): Path | null {
+    return this.#paths.find(request);
+  }
+
+  /** As {@linkcode NetworkProtocol.replyPath}. */
+  replyPath(packet: Packet, protocol: number): Path | null {
+    return this.#paths.reply(packet, protocol);
+  }
+
+  /** The path back to the sender of a packet that is being forwarded: from an address of ours on the way there. */
+  forwarderPath(packet: Packet, protocol: number): Path | null {
+    return this.#paths.find({ destination: IpAddress.fromBytes(packet.bytes, packet.sourceAt, 4), protocol });
+  }
+
+  /** As {@linkcode NetworkProtocol.lowerMtu}; reports are forgotten after ten minutes (RFC 1191 section 6.3). */
+  lowerMtu(path: Path, mtu: number): void {
+    this.#paths.lowerMtu(path, mtu);
+  }
+
+  /** As {@linkcode NetworkProtocol.reject}. */
+  reject(packet: Packet, kind: ErrorKind): Verdict {
+    if (this.reporter === null) return drop(packet);
+    return this.reporter.report(packet, kind, 0);
+  }
+
+  /** Whether the address at `at` is one that we send from by the interface of the packet: ours, or any if it spoofs. */
+  sendsFrom(packet: Packet, at: number): boolean {
+    return this.#addresses.isOwnAt(4, packet.view, at) || (this.#nics[packet.nic]?.spoofing ?? false);
+  }
+
+  /** Gives up what waits for missing fragments. */
+  close(): void {
+    this.#reassembly.clear();
+  }
+
+  /** Prepends a header and sends the packet along the path, in fragments if it must be. Consumes the packet. */
+  push(packet: Packet, path: Path): Verdict {
+    const length = packet.length + ipv4HeaderBytes;
+    if (length > ipv4MaximumBytes) {
+      this.counters.tooLong++;
+      return drop(packet);
+    }
+    const at = packet.push(ipv4HeaderBytes);
+    const { view } = packet;
+    this.#writeHeader(view, at, path, length, path.dontFragment ? Ipv4Flag.dontFragment : 0, this.#identify(path));
+    packet.networkAt = at;
+    packet.transportAt = at + ipv4HeaderBytes;
+    packet.sourceAt = at + Ipv4Field.source;
+    packet.destinationAt = at + Ipv4Field.destination;
+    packet.family = 4;
+    packet.protocol = path.protocol;
+    if (path.generation !== this.#routes.generation && !this.#paths.refresh(path)) {
+      this.counters.noRoute++;
+      return this.#fail(packet, ErrorKind.networkUnreachable, 0);
+    }
+    packet.nic = path.nic.index;
+    const mtu = Math.min(path.mtu, path.nic.mtu);
+    // A super-segment is cut by the device, to segments that the transport has sized.
+    if (length > mtu && packet.segmentBytes === 0) {
+      if (!path.dontFragment) return this.#fragment(packet, path, mtu);
+      this.counters.tooBig++;
+      return this.#fail(packet, ErrorKind.packetTooBig, mtu);
+    }
+    this.counters.sent++;
+    return this.#neighbors.push(packet, path.neighbor);
+  }
+
+  /** Checks a packet and hands it to its transport protocol, to reassembly, or on to be forwarded. */
+  pop(packet: Packet): Verdict {
+    const { view, head: at, length } = packet;
+    this.counters.received++;
+    if (length < ipv4HeaderBytes) {
+      this.counters.truncated++;
+      return drop(packet);
+    }
+    const header = headerBytesAt(view, at);
+    if (versionAt(view, at) !== 4 || header < ipv4HeaderBytes || header > length) {
+      this.counters.badHeader++;
+      return drop(packet);
+    }
+    // A device that verifies checksums means those of the transport: this one is always ours to check.
+    if (!packet.looped && !verify(view, at, header)) {
+      this.counters.badChecksum++;
+      return drop(packet);
+    }
+    const total = totalLengthAt(view, at);
+    if (total < header || total > length) {
+      this.counters.badLength++;
+      return drop(packet);
+    }
+    // Short Ethernet frames are padded.
+    packet.tail = at + total;
+    this.#noteHeader(packet, at);
+    if (!this.#admitDestination(packet, at)) return drop(packet);
+    if (!packet.looped && !this.#admitSource(packet, at)) return drop(packet);
+    if (!this.#isForUs(packet, at)) return this.#passOn(packet);
+    if (isFragmentAt(view, at)) return this.#reassembly.add(packet);
+    return this.#deliver(packet);
+  }
+
+  #noteHeader(packet: Packet, at: number): void {
+    packet.networkAt = at;
+    packet.transportAt = at + headerBytesAt(packet.view, at);
+    packet.sourceAt = at + Ipv4Field.source;
+    packet.destinationAt = at + Ipv4Field.destination;
+    packet.family = 4;
+    packet.protocol = protocolAt(packet.view, at);
+  }
+
+  /** Whether the destination may stand in a packet that arrives here. Finds out whether it is a group's. */
+  #admitDestination(packet: Packet, at: number): boolean {
+    const destination = destinationWordAt(packet.view, at);
+    const nic = this.#nics[packet.nic];
+    if (
+      destination === broadcastWord || isMulticastWord(destination) || (nic?.isSubnetBroadcast(destination) ?? false)
+    ) {
+      packet.multicast = true;
+      return true;
+    }
+    if (!isHostWord(destination) || (isLoopbackWord(destination) && !packet.looped)) {
+      this.counters.martianDestination++;
+      return false;
+    }
+    if (packet.multicast) {
+      this.counters.linkBroadcast++;
+      return false;
+    }
+    return true;
+  }
+
+  /** RFC 1122 section 3.2.1.3: whether the source can be that of another host. */
+  #admitSource(packet: Packet, at: number): boolean {
+    const source = sourceWordAt(packet.view, at);
+    // A host that does not know its address yet sends from none, and only to many (DHCP).
+    if (source === 0 && packet.multicast) return true;
+    const nic = this.#nics[packet.nic];
+    if (!isHostWord(source) || isLoopbackWord(source) || (nic?.isSubnetBroadcast(source) ?? false)) {
+      this.counters.martianSource++;
+      return false;
+    }
+    if (this.#addresses.isOwnAt(4, packet.view, packet.sourceAt)) {
+      this.counters.ownSource++;
+      return false;
+    }
+    return true;
+  }
+
+  #isForUs(packet: Packet, at: number): boolean {
+    const nic = this.#nics[packet.nic];
+    if (nic?.promiscuous ?? false) return true;
+    if (!packet.multicast) return this.#addresses.isOwnAt(4, packet.view, packet.destinationAt);
+    const destination = destinationWordAt(packet.view, at);
+    if (!isMulticastWord(destination) || destination === allHostsWord) return true;
+    return nic?.hasGroupAt(4, packet.view, packet.destinationAt) ?? false;
+  }
+
+  #passOn(packet: Packet): Verdict {
+    if (packet.multicast) {
+      this.counters.otherGroup++;
+      return drop(packet);
+    }
+    if (this.forward === null) {
+      this.counters.otherDestination++;
+      return drop(packet);
+    }
+    this.counters.forwarded++;
+    return this.forward(packet);
+  }
+
+  /** Hands a whole packet to its transport protocol. */
+  #deliver(packet: Packet): Verdict {
+    this.#noteHeader(packet, packet.networkAt);
+    const transport = this.#transports[packet.protocol];
+    if (transport === undefined) {
+      this.counters.unknownProtocol++;
+      return this.reject(packet, ErrorKind.protocolUnreachable);
+    }
+    this.counters.delivered++;
+    packet.head = packet.transportAt;
+    return transport.pop(packet);
+  }
+
+  #reportTimeout(packet: Packet): void {
+    this.#noteHeader(packet, packet.networkAt);
+    if (this.reporter === null) packet.release();
+    else this.reporter.report(packet, ErrorKind.timeExceeded, 1);
+  }
+
+  #identify(path: Path): number {
+    if (path.dontFragment) return this.#identification.any();
+    return this.#identification.next(path.source.words[0]!, path.destination.words[0]!, path.protocol);
+  }
+
+  #writeHeader(view: DataView, at: number, path: Path, length: number, flagsAndOffset: number, id: number): void {
+    const source = path.source.words[0]!;
+    const destination = path.destination.words[0]!;
+    const { trafficClass, timeToLive, protocol } = path;
+    writeIpv4Header(view, at, trafficClass, length, id, flagsAndOffset, timeToLive, protocol, source, destination);
+    view.setUint16(at + Ipv4Field.checksum, checksum(view, at, ipv4HeaderBytes));
+  }
+
+  /** Sends a packet, whose header is in place, in parts of at most `mtu` bytes. Consumes the packet. */
+  #fragment(packet: Packet, path: Path, mtu: number): Verdict {
+    completeChecksum(packet);
+    const { view, networkAt: at } = packet;
+    const identification = view.getUint16(at + Ipv4Field.identification);
+    const start = at + ipv4HeaderBytes;
+    const room = (mtu - ipv4HeaderBytes) & ~7;
+    const headroom = this.#headroom + ipv4HeaderBytes;
+    let verdict: Verdict = Verdict.done;
+    for (let from = start; from < packet.tail; from += room) {
+      const length = Math.min(room, packet.tail - from);
+      const fragment = this.#pool.allocate(headroom, length);
+      if (fragment === null) {
+        this.counters.noPacket++;
+        return drop(packet);
+      }
+      const fragmentAt = headroom - ipv4HeaderBytes;
+      fragment.bytes.set(packet.bytes.subarray(from, from + length), headroom);
+      fragment.head = fragmentAt;
+      fragment.tail = headroom + length;
+      const more = from + length < packet.tail ? Ipv4Flag.moreFragments : 0;
+      const flagsAndOffset = more | ((from - start) >>> 3);
+      this.#writeHeader(fragment.view, fragmentAt, path, ipv4HeaderBytes + length, flagsAndOffset, identification);
+      fragment.nic = packet.nic;
+      this.#noteHeader(fragment, fragmentAt);
+      this.counters.sent++;
+      verdict = this.#neighbors.push(fragment, path.neighbor);
+    }
+    this.counters.fragmented++;
+    packet.release();
+    return verdict;
+  }
+
+  /** Called by the neighbour cache with a packet whose next hop did not answer. */
+  #noteUnreachable(packet: Packet): void {
+    this.counters.neighborUnreachable++;
+    packet.networkAt = packet.head;
+    this.#noteHeader(packet, packet.networkAt);
+    if (this.sendsFrom(packet, packet.sourceAt)) {
+      this.#fail(packet, ErrorKind.neighborUnreachable, 0);
+    } else {
+      this.reject(packet, ErrorKind.hostUnreachable);
+    }
+  }
+
+  /** Tells the transport that sent a packet why it was not sent, and drops it. */
+  #fail(packet: Packet, kind: ErrorKind, mtu: number): Verdict {
+    // Only the first fragment has the transport's header.
+    if (fragmentOffsetAt(packet.view, packet.networkAt) === 0) {
+      this.#transports[packet.protocol]?.control({ kind, type: -1, code: -1, mtu, packet });
+    }
+    return drop(packet);
+  }
+}
+
+/** Puts in what was left to the device to sum, which it could only have done for a whole packet. */
+function completeChecksum(packet: Packet): void {
+  if (packet.checksum !== ChecksumState.partial) return;
+  const { view, checksumStart, checksumOffset, tail } = packet;
+  // The field holds the sum of the pseudo-header. RFC 768: UDP writes zero as all ones; to others both are the same.
+  const sum = checksum(view, checksumStart, tail - checksumStart);
+  view.setUint16(checksumStart + checksumOffset, sum === 0 ? 0xffff : sum);
+  packet.checksum = ChecksumState.none;
+}
+
+function drop(packet: Packet): Verdict {
+  packet.release();
+  return Verdict.dropped;
+}
