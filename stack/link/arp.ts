@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type Family, IpAddress, MacAddress } from "../address.ts";
+import { type Family, type IpAddress, MacAddress } from "../address.ts";
 import type { Counters } from "../counters.ts";
 import type { Packet, PacketPool } from "../packet.ts";
 import { type UpperProtocol, Verdict } from "../protocol.ts";
@@ -81,7 +81,7 @@ export class Arp implements UpperProtocol, NeighborResolver {
   /** When an address was last defended, in milliseconds of the clock. */
   #defendedAt = -Infinity;
   /** The receiver of the message that is being sent. */
-  readonly #session: { nic: Nic; etherType: number; destination: MacAddress };
+  #session: { nic: Nic; etherType: number; destination: MacAddress } | null = null;
 
   /** Takes its wiring; registering it with Ethernet and with the neighbour cache is the caller's business. */
   constructor(options: ArpOptions) {
@@ -90,7 +90,6 @@ export class Arp implements UpperProtocol, NeighborResolver {
     this.#pool = options.pool;
     this.#headroom = options.headroom;
     this.#timers = options.timers;
-    this.#session = { nic: options.nics[0]!, etherType: EtherType.arp, destination: MacAddress.broadcast };
     this.counters = options.counters.register("arp", {
       requestsReceived: 0,
       repliesReceived: 0,
@@ -202,9 +201,10 @@ export class Arp implements UpperProtocol, NeighborResolver {
   }
 
   #send(packet: Packet, nic: Nic, destination: MacAddress): Verdict {
-    this.#session.nic = nic;
-    this.#session.destination = destination;
-    return nic.link.push(packet, this.#session);
+    const session = this.#session ??= { nic, etherType: EtherType.arp, destination };
+    session.nic = nic;
+    session.destination = destination;
+    return nic.link.push(packet, session);
   }
 
   /** RFC 5227 section 2.4 (b): the address is kept, and defended by an announcement, but not in a shouting match. */

@@ -39,8 +39,10 @@ export class Addresses {
   /** Gives an interface an address, adds the route to its subnet, and tells the link. */
   add(nic: Nic, prefix: IpPrefix): void {
     this.remove(nic, prefix.address);
+    const hasRoute = nic.addresses.some((other) => other.length === prefix.length && other.contains(prefix.address));
     nic.addAddress(prefix);
-    if (prefix.length < prefix.address.bytes.length * 8) this.#routes.add({ prefix, nic, source: prefix.address });
+    const hasSubnet = prefix.length < prefix.address.bytes.length * 8;
+    if (hasSubnet && !hasRoute) this.#routes.add({ prefix, nic, source: prefix.address });
     this.#routes.touch();
     if (!nic.device.loopback) this.#neighbors.announce(nic, prefix.address);
   }

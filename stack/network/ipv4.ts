@@ -8,12 +8,14 @@ import { IpAddress } from "../address.ts";
 import { checksum, verify } from "../checksum.ts";
 import type { Counters } from "../counters.ts";
 import type { Nic } from "../link/nic.ts";
-import { ChecksumState, type Packet, type PacketPool } from "../packet.ts";
+import type { Packet, PacketPool } from "../packet.ts";
 import { ErrorKind, type TransportProtocol, Verdict } from "../protocol.ts";
 import type { Random } from "../random.ts";
 import type { Timers } from "../timers.ts";
 import type { Addresses } from "./addresses.ts";
+import { completeChecksum, copyFragment, fragmentPayloadBytes } from "./fragmentation.ts";
 import { Identification } from "./identification.ts";
+import { type Ipv4Counters, zeroIpv4Counters } from "./ipv4_counters.ts";
 import {
   broadcastWord,
   destinationWordAt,
@@ -41,52 +43,6 @@ import type { Routes } from "./routes.ts";
 
 /** 224.0.0.1: all hosts of a link, a group that need not be joined (RFC 1112 section 4). */
 const allHostsWord = 0xe000_0001;
-
-/** What IPv4 counts. */
-export interface Ipv4Counters {
-  /** Packets received. */
-  received: number;
-  /** Packets handed to a transport protocol. */
-  delivered: number;
-  /** Packets handed on to be forwarded. */
-  forwarded: number;
-  /** Dropped: shorter than a header. */
-  truncated: number;
-  /** Dropped: a version other than 4, or a header length that is too small or too large. */
-  badHeader: number;
-  /** Dropped: the header's checksum is wrong. */
-  badChecksum: number;
-  /** Dropped: the total length is shorter than the header or longer than the packet. */
-  badLength: number;
-  /** Dropped: the source is no single host's address, or a loopback address from outside. */
-  martianSource: number;
-  /** Dropped: the source is one of our own addresses, but the packet came from outside. */
-  ownSource: number;
-  /** Dropped: the destination is "this network", reserved, or a loopback address from outside. */
-  martianDestination: number;
-  /** Dropped: for another host. */
-  otherDestination: number;
-  /** Dropped: for a group that was not joined. */
-  otherGroup: number;
-  /** Dropped: for a single host, but in a frame to many (RFC 1122 section 3.3.6). */
-  linkBroadcast: number;
-  /** Rejected: nobody receives the protocol. */
-  unknownProtocol: number;
-  /** Packets sent, each fragment counted. */
-  sent: number;
-  /** Packets that were sent in fragments. */
-  fragmented: number;
-  /** Not sent: longer than 65,535 bytes. */
-  tooLong: number;
-  /** Not sent: longer than the path carries, and not to be fragmented. */
-  tooBig: number;
-  /** Not sent: no route any more, or the source is no longer ours. */
-  noRoute: number;
-  /** Not sent: no packets to be had for the fragments. */
-  noPacket: number;
-  /** Not sent: the next hop did not answer. */
-  neighborUnreachable: number;
-}
 
 /** What answers packets with ICMP errors. */
 export interface ErrorReporter {
@@ -178,29 +134,7 @@ export class Ipv4 implements NetworkProtocol {
       onTimeout: (packet) => this.#reportTimeout(packet),
     });
     neighbors.setUnreachableHandler(4, (packet) => this.#noteUnreachable(packet));
-    this.counters = counters.register("ipv4", {
-      received: 0,
-      delivered: 0,
-      forwarded: 0,
-      truncated: 0,
-      badHeader: 0,
-      badChecksum: 0,
-      badLength: 0,
-      martianSource: 0,
-      ownSource: 0,
-      martianDestination: 0,
-      otherDestination: 0,
-      otherGroup: 0,
-      linkBroadcast: 0,
-      unknownProtocol: 0,
-      sent: 0,
-      fragmented: 0,
-      tooLong: 0,
-      tooBig: 0,
-      noRoute: 0,
-      noPacket: 0,
-      neighborUnreachable: 0,
-    });
+    this.counters = counters.register("ipv4", zeroIpv4Counters());
   }
 
   /** Registers who receives the packets of a transport protocol. */
@@ -258,7 +192,7 @@ export class Ipv4 implements NetworkProtocol {
     }
     const at = packet.push(ipv4HeaderBytes);
     const { view } = packet;
-    this.#writeHeader(view, at, path, length, path.dontFragment ? Ipv4Flag.dontFragment : 0, this.#identify(path));
+    this.#writeHeader(view, at, path, length);
     packet.networkAt = at;
     packet.transportAt = at + ipv4HeaderBytes;
     packet.sourceAt = at + Ipv4Field.source;
@@ -402,44 +336,31 @@ export class Ipv4 implements NetworkProtocol {
     else this.reporter.report(packet, ErrorKind.timeExceeded, 1);
   }
 
-  #identify(path: Path): number {
-    if (path.dontFragment) return this.#identification.any();
-    return this.#identification.next(path.source.words[0]!, path.destination.words[0]!, path.protocol);
-  }
-
-  #writeHeader(view: DataView, at: number, path: Path, length: number, flagsAndOffset: number, id: number): void {
+  #writeHeader(view: DataView, at: number, path: Path, length: number): void {
     const source = path.source.words[0]!;
     const destination = path.destination.words[0]!;
-    const { trafficClass, timeToLive, protocol } = path;
-    writeIpv4Header(view, at, trafficClass, length, id, flagsAndOffset, timeToLive, protocol, source, destination);
+    const { trafficClass, timeToLive, protocol, dontFragment } = path;
+    const flags = dontFragment ? Ipv4Flag.dontFragment : 0;
+    const identification = dontFragment
+      ? this.#identification.any()
+      : this.#identification.next(source, destination, protocol);
+    writeIpv4Header(view, at, trafficClass, length, identification, flags, timeToLive, protocol, source, destination);
     view.setUint16(at + Ipv4Field.checksum, checksum(view, at, ipv4HeaderBytes));
   }
 
   /** Sends a packet, whose header is in place, in parts of at most `mtu` bytes. Consumes the packet. */
   #fragment(packet: Packet, path: Path, mtu: number): Verdict {
     completeChecksum(packet);
-    const { view, networkAt: at } = packet;
-    const identification = view.getUint16(at + Ipv4Field.identification);
-    const start = at + ipv4HeaderBytes;
-    const room = (mtu - ipv4HeaderBytes) & ~7;
-    const headroom = this.#headroom + ipv4HeaderBytes;
+    const payload = packet.length - ipv4HeaderBytes;
+    const room = fragmentPayloadBytes(mtu);
     let verdict: Verdict = Verdict.done;
-    for (let from = start; from < packet.tail; from += room) {
-      const length = Math.min(room, packet.tail - from);
-      const fragment = this.#pool.allocate(headroom, length);
+    for (let offset = 0; offset < payload; offset += room) {
+      const fragment = copyFragment(packet, offset, Math.min(room, payload - offset), this.#pool, this.#headroom);
       if (fragment === null) {
         this.counters.noPacket++;
         return drop(packet);
       }
-      const fragmentAt = headroom - ipv4HeaderBytes;
-      fragment.bytes.set(packet.bytes.subarray(from, from + length), headroom);
-      fragment.head = fragmentAt;
-      fragment.tail = headroom + length;
-      const more = from + length < packet.tail ? Ipv4Flag.moreFragments : 0;
-      const flagsAndOffset = more | ((from - start) >>> 3);
-      this.#writeHeader(fragment.view, fragmentAt, path, ipv4HeaderBytes + length, flagsAndOffset, identification);
-      fragment.nic = packet.nic;
-      this.#noteHeader(fragment, fragmentAt);
+      this.#noteHeader(fragment, fragment.head);
       this.counters.sent++;
       verdict = this.#neighbors.push(fragment, path.neighbor);
     }
@@ -468,16 +389,6 @@ export class Ipv4 implements NetworkProtocol {
     }
     return drop(packet);
   }
-}
-
-/** Puts in what was left to the device to sum, which it could only have done for a whole packet. */
-function completeChecksum(packet: Packet): void {
-  if (packet.checksum !== ChecksumState.partial) return;
-  const { view, checksumStart, checksumOffset, tail } = packet;
-  // The field holds the sum of the pseudo-header. RFC 768: UDP writes zero as all ones; to others both are the same.
-  const sum = checksum(view, checksumStart, tail - checksumStart);
-  view.setUint16(checksumStart + checksumOffset, sum === 0 ? 0xffff : sum);
-  packet.checksum = ChecksumState.none;
 }
 
 function drop(packet: Packet): Verdict {

@@ -14,6 +14,7 @@ import { Verdict } from "../protocol.ts";
 import { fraction, type Random } from "../random.ts";
 import type { Timer, Timers } from "../timers.ts";
 import { Neighbor, NeighborState, neighborStateNames } from "./neighbor.ts";
+import { NeighborTable } from "./neighbor_table.ts";
 
 /** The constants of the neighbour cache, in milliseconds where they are times. */
 export interface NeighborSettings {
@@ -88,16 +89,11 @@ export class Neighbors implements MappingKeeper {
   readonly #timers: Timers;
   readonly #random: Random;
   readonly #timer: Timer;
-  readonly #hashKey: number;
-  readonly #buckets = new Map<number, Neighbor>();
-  /** All neighbours in the cache. */
-  readonly #all = new Set<Neighbor>();
+  readonly #table: NeighborTable;
   /** Those with a deadline. */
   readonly #active = new Set<Neighbor>();
   readonly #resolvers = new Map<Family, NeighborResolver>();
   readonly #handlers = new Map<Family, UnreachableHandler>();
-  /** Neighbours in the cache that are not permanent. */
-  #dynamic = 0;
   #reachableTime: number;
   #pendingBytes = 0;
   #reporting = false;
@@ -106,7 +102,7 @@ export class Neighbors implements MappingKeeper {
   constructor(options: NeighborsOptions) {
     this.#timers = options.timers;
     this.#random = options.random;
-    this.#hashKey = options.random.uint32() | 1;
+    this.#table = new NeighborTable(options.random.uint32());
     this.#timer = options.timers.create(() => this.#runDue());
     this.#settings = {
       reachableTime: 30_000,
@@ -142,12 +138,12 @@ export class Neighbors implements MappingKeeper {
 
   /** Neighbours in the cache. */
   get size(): number {
-    return this.#all.size;
+    return this.#table.size;
   }
 
   /** The neighbour with this address, made if there is none. Its hardware address is asked for on the first push. */
   find(nic: Nic, address: IpAddress): Neighbor {
-    return this.#findKnown(nic, address) ?? this.#insert(nic, address);
+    return this.#table.find(nic, address) ?? this.#insert(nic, address);
   }
 
   /**
@@ -184,7 +180,7 @@ export class Neighbors implements MappingKeeper {
    * which the caller has checked to be a station's. Sends what has waited for it.
    */
   learn(nic: Nic, family: Family, packet: Packet, addressAt: number, macAt: number, evidence: Evidence): void {
-    let neighbor = this.#findAt(nic, family, packet.view, addressAt);
+    let neighbor = this.#table.findAt(nic, family, packet.view, addressAt);
     if (neighbor === null) {
       if (evidence === Evidence.overheard) return;
       neighbor = this.#insert(nic, IpAddress.fromBytes(packet.bytes, addressAt, family));
@@ -216,7 +212,7 @@ export class Neighbors implements MappingKeeper {
   /** Adds a neighbour that is neither asked nor aged, or makes a known one such. */
   addPermanent(nic: Nic, address: IpAddress, mac: MacAddress): void {
     const neighbor = this.find(nic, address);
-    if (neighbor.state !== NeighborState.permanent) this.#dynamic--;
+    if (neighbor.state !== NeighborState.permanent) this.#table.permanent++;
     neighbor.destination = mac;
     this.#setPassive(neighbor, NeighborState.permanent);
     this.#flushPending(neighbor);
@@ -224,7 +220,7 @@ export class Neighbors implements MappingKeeper {
 
   /** Forgets a neighbour, permanent or not, drops what waits for it, and returns whether there was one. */
   remove(nic: Nic, address: IpAddress): boolean {
-    const neighbor = this.#findKnown(nic, address);
+    const neighbor = this.#table.find(nic, address);
     if (neighbor === null) return false;
     this.#evict(neighbor);
     return true;
@@ -232,7 +228,7 @@ export class Neighbors implements MappingKeeper {
 
   /** Forgets all neighbours, or those of one interface, and drops what waits for them. */
   clear(nic: Nic | null = null): void {
-    for (const neighbor of [...this.#all]) {
+    for (const neighbor of [...this.#table.values()]) {
       if (nic === null || neighbor.nic === nic) this.#evict(neighbor);
     }
     this.#schedule();
@@ -241,7 +237,7 @@ export class Neighbors implements MappingKeeper {
   /** The table, for people. */
   list(): NeighborEntry[] {
     const now = this.#timers.clock.now();
-    return Array.from(this.#all, (neighbor) => {
+    return Array.from(this.#table.values(), (neighbor) => {
       const expired = neighbor.state === NeighborState.reachable && now >= neighbor.validUntil;
       return {
         nic: neighbor.nic.name,
@@ -391,89 +387,27 @@ export class Neighbors implements MappingKeeper {
   }
 
   #insert(nic: Nic, address: IpAddress): Neighbor {
-    if (this.#dynamic >= this.#settings.capacity) this.#makeRoom();
+    if (this.#table.size - this.#table.permanent >= this.#settings.capacity) {
+      const victim = this.#table.leastNeeded();
+      if (victim !== null) {
+        this.counters.replaced++;
+        this.#evict(victim);
+      }
+    }
     const etherType = this.#resolvers.get(address.family)?.etherType ?? 0;
     const neighbor = new Neighbor(this, nic, etherType, address);
-    const hash = this.#hash(nic, address.words);
-    neighbor.cached = true;
     neighbor.usedAt = this.#timers.clock.now();
-    neighbor.nextInBucket = this.#buckets.get(hash) ?? null;
-    this.#buckets.set(hash, neighbor);
-    this.#all.add(neighbor);
-    this.#dynamic++;
+    this.#table.add(neighbor);
     return neighbor;
   }
 
-  /** Throws out the neighbour that is needed least: one that packets wait for last, a permanent one never. */
-  #makeRoom(): void {
-    let victim: Neighbor | null = null;
-    for (const neighbor of this.#all) {
-      if (neighbor.state === NeighborState.permanent) continue;
-      if (victim === null || worth(neighbor) < worth(victim)) victim = neighbor;
-      else if (worth(neighbor) === worth(victim) && neighbor.usedAt < victim.usedAt) victim = neighbor;
-    }
-    if (victim === null) return;
-    this.counters.replaced++;
-    this.#evict(victim);
-  }
-
   #evict(neighbor: Neighbor): void {
-    const hash = this.#hash(neighbor.nic, neighbor.address.words);
-    const first = this.#buckets.get(hash)!;
-    if (first === neighbor) {
-      if (neighbor.nextInBucket === null) this.#buckets.delete(hash);
-      else this.#buckets.set(hash, neighbor.nextInBucket);
-    } else {
-      let before = first;
-      while (before.nextInBucket !== neighbor) before = before.nextInBucket!;
-      before.nextInBucket = neighbor.nextInBucket;
-    }
-    neighbor.nextInBucket = null;
-    neighbor.cached = false;
-    this.#all.delete(neighbor);
-    if (neighbor.state !== NeighborState.permanent) this.#dynamic--;
+    this.#table.remove(neighbor);
+    if (neighbor.state === NeighborState.permanent) this.#table.permanent--;
     this.#setPassive(neighbor, NeighborState.stale);
     for (let packet = this.#dequeue(neighbor); packet !== null; packet = this.#dequeue(neighbor)) {
       this.counters.pendingDropped++;
       packet.release();
     }
   }
-
-  #findKnown(nic: Nic, address: IpAddress): Neighbor | null {
-    let neighbor = this.#buckets.get(this.#hash(nic, address.words)) ?? null;
-    while (neighbor !== null && !(neighbor.nic === nic && neighbor.address.equals(address))) {
-      neighbor = neighbor.nextInBucket;
-    }
-    return neighbor;
-  }
-
-  #findAt(nic: Nic, family: Family, view: DataView, at: number): Neighbor | null {
-    let hash = this.#hashKey ^ nic.index;
-    for (let word = 0; word < (family === 4 ? 1 : 4); word++) hash = mix(hash, view.getUint32(at + 4 * word));
-    let neighbor = this.#buckets.get(hash) ?? null;
-    while (neighbor !== null) {
-      const { address } = neighbor;
-      if (neighbor.nic === nic && address.family === family && address.matches(view, at)) break;
-      neighbor = neighbor.nextInBucket;
-    }
-    return neighbor;
-  }
-
-  #hash(nic: Nic, words: readonly number[]): number {
-    let hash = this.#hashKey ^ nic.index;
-    for (let word = 0; word < words.length; word++) hash = mix(hash, words[word]!);
-    return hash;
-  }
-}
-
-function mix(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, 0x9e37_79b1);
-  return mixed ^ (mixed >>> 15);
-}
-
-/** What is lost with a neighbour: packets most of all, then a way that is being used, then knowledge. */
-function worth(neighbor: Neighbor): number {
-  if (neighbor.pending.length > 0) return 3;
-  if (neighbor.destination === null) return 0;
-  return neighbor.state === NeighborState.stale ? 1 : 2;
 }

@@ -48,8 +48,11 @@ export class World {
       ...(impairments === undefined ? {} : { impairments }),
       ...(mtu === undefined ? {} : { mtu }),
     });
-    this.client.attach(left, { addresses: ["10.0.0.1/24"] });
-    this.server.attach(right, { addresses: ["10.0.0.2/24"] });
+    const clientNic = this.client.attach(left, { addresses: ["10.0.0.1/24"] });
+    const serverNic = this.server.attach(right, { addresses: ["10.0.0.2/24"] });
+    // What is under test is TCP: whether three ARP requests get through is not left to chance.
+    this.client.neighbors.addPermanent(clientNic, IpAddress.parse("10.0.0.2"), right.address!);
+    this.server.neighbors.addPermanent(serverNic, IpAddress.parse("10.0.0.1"), left.address!);
   }
 
   /** Starts to transfer; `port` tells several transfers apart. */

@@ -19,6 +19,8 @@ export class Acknowledgement {
   advanced: number = 0;
   /** When the first newly acknowledged segment that was sent only once was sent, in milliseconds; -1 for none. */
   firstSentAt: number = -1;
+  /** When the newly acknowledged segment that was sent last was sent, in milliseconds; -1 for none. */
+  lastSentAt: number = -1;
   /** Whether a segment that was sent more than once has been acknowledged. */
   ambiguous: boolean = false;
   /** Whether a segment that had been sent more than once was acknowledged cumulatively. */
@@ -47,7 +49,7 @@ export class Acknowledgement {
     now: number,
   ): void {
     this.delivered = this.advanced = 0;
-    this.firstSentAt = -1;
+    this.firstSentAt = this.lastSentAt = -1;
     this.ambiguous =
       this.retransmissionAcked =
       this.sackedMore =
@@ -155,6 +157,7 @@ export class Acknowledgement {
     this.delivered += scoreboard.size(index);
     const ambiguous = scoreboard.has(index, Mark.ambiguous);
     const sentAt = scoreboard.sentAt(index);
+    this.lastSentAt = Math.max(this.lastSentAt, sentAt);
     if (ambiguous) this.ambiguous = true;
     else if (this.firstSentAt < 0 || sentAt < this.firstSentAt) this.firstSentAt = sentAt;
     rack.delivered(sentAt, scoreboard.end(index), ambiguous, echo, now);

@@ -6,10 +6,12 @@
  */
 
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
+import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Connection } from "./connection.ts";
 import { Flag } from "./header.ts";
 import { AckNeed } from "./receive.ts";
 import type { Segment } from "./segment.ts";
+import type { Sender } from "./send.ts";
 import { State } from "./state.ts";
 
 /** Handles a segment of a connection. The packet stays the caller's. */
@@ -221,8 +223,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
     now,
   );
   if (!connection.selective && isDuplicate(connection, segment)) ack.countDuplicate(sender.scoreboard);
-  if (ack.firstSentAt >= 0) sender.rtt.sample(now - ack.firstSentAt, now);
-  else if (echo >= 0 && ack.advanced > 0) sender.rtt.sample(Math.max(0, Math.floor(now) - echo), now);
+  sampleRoundTrip(sender, ack, echo, now);
   if (ack.advanced > 0 || segment.acknowledgement !== sndUna) {
     sender.release(segment.acknowledgement);
     connection.timers.progressed();
@@ -239,6 +240,24 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
     );
   }
   if (ack.advanced > 0 && sndUna !== sender.initialSequence) connection.observer?.writable();
+}
+
+/** Echoes tell whole milliseconds: a difference of less than this between two ways to measure means nothing. */
+const echoGranularity = 2;
+
+/**
+ * Takes a round-trip sample (RFC 6298 section 3, RFC 7323 section 4). What was sent once may still have waited behind a
+ * hole for its acknowledgement: when that covers a retransmission, or while a repair is under way, only the echo tells
+ * the time of the segment that is answered. And an echo from before the retransmission tells nothing (Karn): the answer
+ * to the first copy may be late, or lost and only repeated now, which would make the time-out feed on itself.
+ */
+function sampleRoundTrip(sender: Sender, ack: Acknowledgement, echo: number, now: number): void {
+  const waited = ack.retransmissionAcked || (ack.advanced === 0 && sender.recovery.recovering);
+  const answersLast = !ack.retransmissionAcked || echo >= Math.floor(ack.lastSentAt);
+  const bySending = ack.firstSentAt >= 0 && !waited ? now - ack.firstSentAt : Infinity;
+  const byEcho = echo >= 0 && ack.advanced > 0 && answersLast ? Math.max(0, Math.floor(now) - echo) : Infinity;
+  if (bySending === Infinity && byEcho === Infinity) return;
+  sender.rtt.sample(byEcho + echoGranularity < bySending ? byEcho : bySending, now);
 }
 
 /** A duplicate ACK (RFC 5681 section 2). */
