@@ -124,7 +124,8 @@ export class Stack implements AsyncDisposable {
   readonly #echo: Echo;
   readonly #loop: EventLoop | null;
   #pollsDevices = false;
-  #closed = false;
+  /** Aborted when the stack is closed: ends the runs of ping. */
+  readonly #closing = new AbortController();
 
   /** Wires the protocol graph, and starts the event loop unless told otherwise. */
   constructor(options: StackOptions = {}) {
@@ -295,7 +296,11 @@ export class Stack implements AsyncDisposable {
   /** Sends ICMP echo requests and yields what comes back; see `PingOptions` for how many and how often. */
   ping(destination: string, options: PingOptions = {}): AsyncGenerator<PingEvent, undefined, undefined> {
     this.#assertOpen("ping");
-    return ping(this.#echo, this.timers, destination, options);
+    const { signal } = this.#closing;
+    return ping(this.#echo, this.timers, destination, {
+      ...options,
+      signal: options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]),
+    });
   }
 
   /**
@@ -325,8 +330,8 @@ export class Stack implements AsyncDisposable {
    * has ended. Does nothing the second time.
    */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort(makeError("BadResource", "Cannot ping on: the stack has been closed"));
     this.tcp.close();
     for (const socket of this.udp.sockets) socket.close();
     this.neighbors.clear();
@@ -356,7 +361,7 @@ export class Stack implements AsyncDisposable {
   }
 
   #assertOpen(doing: string): void {
-    if (this.#closed) throw makeError("BadResource", `Cannot ${doing}: the stack has been closed`);
+    if (this.#closing.signal.aborted) throw makeError("BadResource", `Cannot ${doing}: the stack has been closed`);
   }
 }
 

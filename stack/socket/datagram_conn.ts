@@ -57,6 +57,7 @@ export class DatagramConn implements Deno.DatagramConn {
     this.addr = toNetAddr("udp", socket.local);
     this.remoteAddr = socket.remote === null ? null : toNetAddr("udp", socket.remote);
     socket.onReceivable = () => this.#serveSoon();
+    socket.onClosed = () => this.#interrupt();
   }
 
   /** The settings of the socket; assign a field to change one. */
@@ -154,6 +155,10 @@ export class DatagramConn implements Deno.DatagramConn {
   close(): void {
     this.#assertOpen("close");
     this.#socket.close();
+  }
+
+  /** Ends the receives that wait: the socket was closed, by its user or with the stack. */
+  #interrupt(): void {
     const error = makeError("Interrupted", `Cannot receive on ${this.#text()}: the socket was closed meanwhile`);
     for (const receive of this.#receives.splice(0)) receive.reject(error);
   }

@@ -166,7 +166,10 @@ class Pinger {
     signal: AbortSignal | undefined,
   ): AsyncGenerator<PingEvent, undefined, undefined> {
     if (signal?.aborted) throw abortError(signal);
-    const onAbort = () => this.#wake();
+    const onAbort = () => {
+      this.#stop();
+      this.#wake();
+    };
     this.#socket = open();
     signal?.addEventListener("abort", onAbort);
     try {
@@ -186,10 +189,14 @@ class Pinger {
       }
     } finally {
       signal?.removeEventListener("abort", onAbort);
-      this.#sendTimer.dispose();
-      this.#timeoutTimer.dispose();
-      this.#socket.close();
+      this.#stop();
     }
+  }
+
+  #stop(): void {
+    this.#sendTimer.dispose();
+    this.#timeoutTimer.dispose();
+    this.#socket?.close();
   }
 
   /** Called when a reply arrives. */

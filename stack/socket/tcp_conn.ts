@@ -156,13 +156,13 @@ export class TcpConn implements Deno.TcpConn {
   close(): void {
     this.#assertOpen();
     this.#end("Interrupted", "the connection was closed meanwhile");
-    if (!this.#over) this.#connection.close();
+    this.#connection.close();
   }
 
   /** Ends the connection at once: what waits is thrown away, and the peer is told by a reset. */
   abort(): void {
     this.#end("Interrupted", "the connection was aborted meanwhile");
-    if (!this.#over) this.#connection.abort();
+    this.#connection.abort();
   }
 
   /** Closes the connection unless that has been done. */

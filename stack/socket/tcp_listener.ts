@@ -25,6 +25,7 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
     this.#listener = listener;
     this.addr = toNetAddr("tcp", listener.local);
     listener.onAcceptable = () => this.#serveSoon();
+    listener.onClosed = () => this.#ended();
   }
 
   /**
@@ -51,9 +52,13 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
    */
   close(): void {
     if (this.#closed) throw this.#closedError();
+    this.#listener.close();
+  }
+
+  /** It was closed, by its user or with the stack. */
+  #ended(): void {
     this.#closed = true;
     this.#listener.onAcceptable = null;
-    this.#listener.close();
     this.#waiting?.reject(this.#closedError());
     this.#waiting = null;
   }

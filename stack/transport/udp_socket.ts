@@ -120,6 +120,8 @@ export class UdpSocket implements Flow<UdpSocket> {
   };
   /** Called, in the middle of packet handling, when a datagram or an error has come: note it and return. */
   onReceivable: (() => void) | null = null;
+  /** Called when the socket is closed, by whomever. */
+  onClosed: (() => void) | null = null;
   /** Datagrams that were dropped because the receive queue was full. */
   dropped: number = 0;
   /** Managed by `FlowTable`. */
@@ -259,6 +261,8 @@ export class UdpSocket implements Flow<UdpSocket> {
     this.#queue.clear();
     this.#paths = null;
     this.#host.closed(this);
+    this.onClosed?.();
+    this.onClosed = null;
   }
 
   /** Whether this unconnected socket wants a packet to its port: 0 for no, and more for a more specific match. */

@@ -153,6 +153,7 @@ export class FakeConnection implements UserConnection {
 export class FakeListener implements UserListener {
   readonly local: Endpoint;
   onAcceptable: (() => void) | null = null;
+  onClosed: (() => void) | null = null;
   closed = false;
   readonly #queue: FakeConnection[] = [];
 
@@ -166,6 +167,7 @@ export class FakeListener implements UserListener {
 
   close(): void {
     this.closed = true;
+    this.onClosed?.();
   }
 
   /** A connection is established. */

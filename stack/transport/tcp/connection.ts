@@ -366,12 +366,12 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.timers.update();
   }
 
-  /** Ends the connection at once and tells the peer by RST. */
-  abort(): void {
+  /** Ends the connection at once and tells the peer by RST; its user is told of `failure`. */
+  abort(failure: Failure | null = null): void {
     this.abandoned = true;
     if (this.#finished) return this.receiver.discard();
     if (this.#state >= State.synReceived && this.#state !== State.timeWait) this.sendReset();
-    this.finish(null);
+    this.finish(failure);
   }
 
   /** Ends the connection because of a failure. */

@@ -21,6 +21,8 @@ export class Listener implements UserListener, ConnectionParent {
   readonly settings: Readonly<ConnectionSettings>;
   /** Called when a connection can be accepted. */
   onAcceptable: (() => void) | null = null;
+  /** Called when it stops listening, by whomever. */
+  onClosed: (() => void) | null = null;
 
   readonly #backlog: number;
   readonly #counters: TcpCounters;
@@ -113,6 +115,7 @@ export class Listener implements UserListener, ConnectionParent {
     if (this.#closed) return;
     this.#closed = true;
     this.#onClose(this);
+    this.onClosed?.();
     for (const connection of [...this.#synQueue, ...this.#acceptQueue]) connection.abort();
   }
 }

@@ -44,7 +44,7 @@ import { defaultSettings } from "./settings.ts";
 import { State } from "./state.ts";
 import { TimeWait, TimeWaitTable } from "./time_wait.ts";
 import type { TcpTrace } from "./trace.ts";
-import type { ConnectionSettings, ConnectRequest, ListenRequest, TcpUserCalls } from "./user.ts";
+import type { ConnectionSettings, ConnectRequest, Failure, ListenRequest, TcpUserCalls } from "./user.ts";
 
 const protocolNumber = 6;
 
@@ -237,7 +237,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
   /** Ends everything at once: listeners, connections, TIME-WAIT. */
   close(): void {
     for (const listener of this.listeners()) listener.close();
-    for (const connection of this.connections()) connection.abort();
+    const failure: Failure = { name: "ConnectionAborted", message: "The stack has been closed" };
+    for (const connection of this.connections()) connection.abort(failure);
     this.timeWait.clear();
   }
 

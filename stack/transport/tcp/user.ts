@@ -167,6 +167,8 @@ export interface UserListener {
   readonly local: Endpoint;
   /** Called when a connection can be accepted. */
   onAcceptable: (() => void) | null;
+  /** Called when it stops listening, by whomever. */
+  onClosed: (() => void) | null;
   /** The next established connection, or null. */
   accept(): UserConnection | null;
   /** Stops listening; connections that nobody accepted are reset. */
