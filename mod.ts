@@ -37,29 +37,64 @@
  * @module
  */
 
-export { isDeviceUnavailable, openTap, openTun, type TunTapDevice } from "./ffi/tuntap.ts";
-export { Rtnetlink } from "./ffi/rtnetlink.ts";
+export type { DescriptorDevice, DescriptorDeviceCounters } from "./ffi/descriptor_device.ts";
 export { isSystemError, type SystemError } from "./ffi/errno.ts";
-export { IpAddress, IpPrefix, MacAddress } from "./stack/address.ts";
+export type { HostInterface } from "./ffi/host_interface.ts";
+export type { Libc, LibcCalls } from "./ffi/libc.ts";
+export { type HostAddressOptions, type HostRoute, Rtnetlink } from "./ffi/rtnetlink.ts";
+export type { AddressInfo, LinkChange, LinkInfo, RouteInfo } from "./ffi/rtnetlink_message.ts";
+export {
+  type HostAddress,
+  isDeviceUnavailable,
+  openTap,
+  openTun,
+  type TapOptions,
+  type TunOptions,
+  type TunTapDevice,
+} from "./ffi/tuntap.ts";
+export { type Family, IpAddress, IpPrefix, MacAddress } from "./stack/address.ts";
 export { type Clock, SystemClock, VirtualClock } from "./stack/clock.ts";
 export { type CounterGroup, Counters } from "./stack/counters.ts";
-export { describe, describeFrame, describeSegment } from "./stack/describe.ts";
-export { capture } from "./stack/link/capture.ts";
+export { describe, describeFrame, type DescribeOptions, describeSegment } from "./stack/describe.ts";
+export type {
+  Description,
+  EthernetDescription,
+  FragmentDescription,
+  NetworkDescription,
+  TransportDescription,
+} from "./stack/describe/description.ts";
+export type { InitialSequenceNumbers, SegmentOptions } from "./stack/describe/segment.ts";
+export type { ErrorName } from "./stack/errors.ts";
+export { capture, type CaptureDevice, type CaptureOptions, type CaptureSink } from "./stack/link/capture.ts";
 export type { Device, DeviceHost, Poller } from "./stack/link/device.ts";
-export { impair } from "./stack/link/impaired_device.ts";
+export type { DeviceWrapper } from "./stack/link/device_wrapper.ts";
+export { impair, type ImpairedDevice } from "./stack/link/impaired_device.ts";
+export type {
+  BurstLoss,
+  ImpairedLinkOptions,
+  Impairment,
+  ImpairmentCounters,
+  ImpairmentOptions,
+  Outage,
+} from "./stack/link/impairment.ts";
 export { LoopbackDevice } from "./stack/link/loopback.ts";
-export type { Nic } from "./stack/link/nic.ts";
-export { createWire } from "./stack/link/wire.ts";
+export { Evidence, type MappingKeeper, type NeighborResolver } from "./stack/link/mapping.ts";
+export type { LinkProtocol, LinkSession, Nic, NicCounters, NicOptions } from "./stack/link/nic.ts";
+export { createWire, type WireEnd, type WireOptions } from "./stack/link/wire.ts";
 export type { Logger } from "./stack/logger.ts";
-export type { Routes } from "./stack/network/routes.ts";
-export { Packet, PacketPool } from "./stack/packet.ts";
+export { type Neighbor, NeighborState } from "./stack/network/neighbor.ts";
+export type { NeighborCounters, NeighborEntry, Neighbors, UnreachableHandler } from "./stack/network/neighbors.ts";
+export type { Route, RouteFilter, RouteRequest, Routes } from "./stack/network/routes.ts";
+export { ChecksumState, Packet, PacketPool, type PacketQueue, type SizeClass } from "./stack/packet.ts";
+export { type Protocol, Verdict } from "./stack/protocol.ts";
 export { CryptoRandom, type Random, SeededRandom } from "./stack/random.ts";
-export type { DatagramConn } from "./stack/socket/datagram_conn.ts";
+export type { Datagram, DatagramConn } from "./stack/socket/datagram_conn.ts";
 export type {
   TcpConnectOptions,
   TcpListenOptions,
   UdpConnectOptions,
   UdpListenOptions,
+  UdpSocketOptions,
 } from "./stack/socket/options.ts";
 export type { PingError, PingEvent, PingOptions, PingReply, PingTimeout } from "./stack/socket/ping.ts";
 export type { TcpConn } from "./stack/socket/tcp_conn.ts";
@@ -67,6 +102,13 @@ export type { TcpListener } from "./stack/socket/tcp_listener.ts";
 export { type AttachOptions, Stack, type StackOptions } from "./stack/stack.ts";
 export { Timer, Timers } from "./stack/timers.ts";
 export { type Endpoint, formatEndpoint } from "./stack/transport/endpoint.ts";
+export {
+  type EphemeralPortRequest,
+  type PortRequest,
+  type PortReservation,
+  type Ports,
+  Sharing,
+} from "./stack/transport/ports.ts";
 export type {
   AckSample,
   CongestionControl,
@@ -75,7 +117,17 @@ export type {
 } from "./stack/transport/tcp/congestion/control.ts";
 export { Cubic } from "./stack/transport/tcp/congestion/cubic.ts";
 export { Reno } from "./stack/transport/tcp/congestion/reno.ts";
+export type { TcpOptionsOffered } from "./stack/transport/tcp/context.ts";
+export type { SequenceChooser } from "./stack/transport/tcp/isn.ts";
+export type { RttEstimator } from "./stack/transport/tcp/rtt.ts";
 export { State, stateName } from "./stack/transport/tcp/state.ts";
 export type { TcpConfiguration } from "./stack/transport/tcp/tcp.ts";
 export type { TcpTrace } from "./stack/transport/tcp/trace.ts";
-export type { ConnectionSettings, TcpInfo, UserConnection } from "./stack/transport/tcp/user.ts";
+export type {
+  ConnectionObserver,
+  ConnectionSettings,
+  Failure,
+  TcpInfo,
+  UserConnection,
+} from "./stack/transport/tcp/user.ts";
+export type { UdpSettings } from "./stack/transport/udp_socket.ts";

@@ -106,9 +106,17 @@ export class Stack implements AsyncDisposable {
   readonly routes: Routes = new Routes();
   /** Neighbours on all links. */
   readonly neighbors: Neighbors;
-  /** TCP, for those who want to look inside. */
+  /**
+   * TCP, for tests and tools that look inside.
+   *
+   * @internal
+   */
   readonly tcp: Tcp;
-  /** UDP, for those who want to look inside. */
+  /**
+   * UDP, for tests and tools that look inside.
+   *
+   * @internal
+   */
   readonly udp: Udp;
   /** Who holds which port. */
   readonly ports: Ports;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { after } from "../../sequence.ts";
+import { after, before } from "../../sequence.ts";
 import type { RttEstimator } from "./rtt.ts";
 import { Mark, type Scoreboard } from "./scoreboard.ts";
 
@@ -13,6 +13,12 @@ export const duplicateThreshold = 3;
 
 /** Recoveries for which a widened reordering window is kept (RFC 8985 section 6.2.4). */
 const reorderingPersistence = 16;
+
+/**
+ * Less than this is no time at all, in milliseconds: sums of fractions differ in their last bits, and a deadline must
+ * be found to have come when its timer expires.
+ */
+const clockError = 0.001;
 
 /** RACK's state for one connection. Times are in milliseconds. */
 export class Rack {
@@ -24,8 +30,11 @@ export class Rack {
   rtt: number = 0;
   /** Whether segments have arrived in another order than they were sent. */
   reorderingSeen: boolean = false;
+  /** The highest end that was delivered before the acknowledgement under treatment, RACK.fack, and with it. */
   #forward = 0;
+  #forwardNow = 0;
   #hasForward = false;
+  #hasForwardNow = false;
   #windowMultiplier = 1;
   #persist = 0;
   #duplicateRound = 0;
@@ -39,7 +48,7 @@ export class Rack {
 
   /** A segment has been delivered (section 6.2, steps 2 and 3). */
   delivered(sentAt: number, end: number, ambiguous: boolean, echo: number, now: number): void {
-    const rtt = now - sentAt;
+    const rtt = Math.max(0, now - sentAt);
     // The ACK may be for an earlier transmission than the last: its echo is older, or it comes too soon.
     if (ambiguous && ((echo >= 0 && echo < Math.floor(sentAt)) || rtt < this.#rtt.minimum)) return;
     if (this.sentAt < 0 || sentAt > this.sentAt || (sentAt === this.sentAt && after(end, this.end))) {
@@ -47,12 +56,18 @@ export class Rack {
       this.end = end;
       this.rtt = rtt;
     }
-    if (!this.#hasForward || after(end, this.#forward)) {
-      this.#forward = end;
-      this.#hasForward = true;
-    } else if (!ambiguous && end !== this.#forward) {
-      this.reorderingSeen = true;
+    // Compared with what was known before this acknowledgement: one that makes up for lost ones brings much at once.
+    if (!ambiguous && this.#hasForward && before(end, this.#forward)) this.reorderingSeen = true;
+    if (!this.#hasForwardNow || after(end, this.#forwardNow)) {
+      this.#forwardNow = end;
+      this.#hasForwardNow = true;
     }
+  }
+
+  /** All that an acknowledgement delivered has been handed to {@linkcode Rack.delivered}. */
+  digested(): void {
+    this.#forward = this.#forwardNow;
+    this.#hasForward = this.#hasForwardNow;
   }
 
   /** A duplicate was reported: the reordering window was too small. Widened once a round trip (section 6.2.4). */
@@ -84,21 +99,37 @@ export class Rack {
     if (this.sentAt < 0) return 0;
     const window = this.reorderingWindow(scoreboard, recovering);
     let wait = 0;
-    for (let index = 0; index < scoreboard.count; index++) {
+    for (let index = scoreboard.nextUnsacked(0); index < scoreboard.count; index = scoreboard.nextUnsacked(index + 1)) {
       const marks = scoreboard.marks(index);
-      if ((marks & Mark.sacked) !== 0) continue;
       if ((marks & (Mark.lost | Mark.retransmitted)) === Mark.lost) continue;
-      const sentAt = scoreboard.sentAt(index);
-      const sentEarlier = sentAt < this.sentAt || (sentAt === this.sentAt && after(this.end, scoreboard.end(index)));
-      if (!sentEarlier) {
+      if (!this.#sentBeforeDelivered(scoreboard, index)) {
         // What was sent once stands in the order in which it was sent: nothing behind it can be older.
         if ((marks & Mark.ambiguous) === 0) break;
         continue;
       }
-      const remaining = sentAt + this.rtt + window - now;
-      if (remaining <= 0) scoreboard.mark(index, Mark.lost, Mark.retransmitted);
+      const remaining = scoreboard.sentAt(index) + this.rtt + window - now;
+      if (remaining < clockError) scoreboard.mark(index, Mark.lost, Mark.retransmitted);
       else wait = Math.max(wait, remaining);
     }
     return wait;
+  }
+
+  /**
+   * Marks what is lost when the retransmission timer has expired (section 6.3): the oldest segment, and all but those
+   * that were sent so lately that their acknowledgement may still be under way.
+   */
+  timedOut(scoreboard: Scoreboard, now: number): void {
+    const window = this.reorderingWindow(scoreboard, true);
+    for (let index = 0; index < scoreboard.count; index++) {
+      if (scoreboard.has(index, Mark.sacked)) continue;
+      if (index > 0 && scoreboard.sentAt(index) + this.rtt + window - now >= clockError) continue;
+      scoreboard.mark(index, Mark.lost, Mark.retransmitted);
+    }
+  }
+
+  /** RACK_sent_after: whether a segment was sent before the latest that was delivered. */
+  #sentBeforeDelivered(scoreboard: Scoreboard, index: number): boolean {
+    const sentAt = scoreboard.sentAt(index);
+    return sentAt < this.sentAt || (sentAt === this.sentAt && after(this.end, scoreboard.end(index)));
   }
 }

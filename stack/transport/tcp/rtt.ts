@@ -41,7 +41,9 @@ export class RttEstimator {
   #minimumAt = 0;
 
   /** Takes a sample in. The caller keeps Karn's rule: no sample from a segment that was sent twice. */
-  sample(rtt: number, now: number): void {
+  sample(measured: number, now: number): void {
+    // What comes back within one batch over the loopback interface may carry the time at which the batch began.
+    const rtt = Math.max(0, measured);
     this.latest = rtt;
     if (rtt <= this.minimum || now - this.#minimumAt > minimumWindow) {
       this.minimum = rtt;

@@ -25,16 +25,38 @@ export const Mark = {
   fin: 32,
 } as const;
 
+/** Records for which there is room at first. */
 const smallestCapacity = 16;
+
+/** Most records into which a peer may cut what is out by acknowledging odd pieces of it. */
+const mostRecordsBySplitting = 16_384;
+
+/** The columns of the table, one row a record. */
+const Column = {
+  start: 0,
+  end: 1,
+  sentAt: 2,
+  marks: 3,
+  /** Of a sacked record: at least how many sacked records stand here in a row, itself included; 0 while unknown. */
+  run: 4,
+} as const;
+
+const columns = 5;
+
+const noTable = new Float64Array(0);
+
+/** Tables of the smallest size that nobody uses, so that connections with nothing under way hold none. */
+const spareTables: Float64Array[] = [];
+const mostSpareTables = 64;
 
 /** The records of one connection. Index 0 is the oldest. */
 export class Scoreboard {
-  #starts: Uint32Array = new Uint32Array(0);
-  #ends: Uint32Array = new Uint32Array(0);
-  #sentAt: Float64Array = new Float64Array(0);
-  #marks: Uint8Array = new Uint8Array(0);
+  #table: Float64Array = noTable;
+  #capacity = 0;
   #head = 0;
   #count = 0;
+  /** No record before this index is lost and not sent again. */
+  #retransmitHint = 0;
   /** Sequence space that the records cover, in bytes. */
   outstanding: number = 0;
   /** The part of it that is marked sacked. */
@@ -56,45 +78,46 @@ export class Scoreboard {
     return this.outstanding - this.sacked - this.lost + this.retransmitted;
   }
 
+  /** Whether records may still be cut in two because of what the peer acknowledges. */
+  get splittable(): boolean {
+    return this.#count < mostRecordsBySplitting;
+  }
+
   /** First sequence number of a record. */
   start(index: number): number {
-    return this.#starts[this.#slot(index)]!;
+    return this.#table[this.#row(index) + Column.start]!;
   }
 
   /** Sequence number behind a record. */
   end(index: number): number {
-    return this.#ends[this.#slot(index)]!;
+    return this.#table[this.#row(index) + Column.end]!;
   }
 
   /** Sequence space of a record, in bytes. */
   size(index: number): number {
-    const slot = this.#slot(index);
-    return distance(this.#ends[slot]!, this.#starts[slot]!);
+    const row = this.#row(index);
+    return distance(this.#table[row + Column.end]!, this.#table[row + Column.start]!);
   }
 
   /** When it was last sent, in milliseconds. */
   sentAt(index: number): number {
-    return this.#sentAt[this.#slot(index)]!;
+    return this.#table[this.#row(index) + Column.sentAt]!;
   }
 
   /** What is known of it; see {@linkcode Mark}. */
   marks(index: number): number {
-    return this.#marks[this.#slot(index)]!;
+    return this.#table[this.#row(index) + Column.marks]!;
   }
 
   /** Whether any of `marks` is set on a record. */
   has(index: number, marks: number): boolean {
-    return (this.#marks[this.#slot(index)]! & marks) !== 0;
+    return (this.marks(index) & marks) !== 0;
   }
 
   /** Adds the record of a segment that has just been sent for the first time. */
   append(start: number, end: number, now: number, marks: number): void {
-    if (this.#count === this.#starts.length) this.#grow();
-    const slot = this.#slot(this.#count++);
-    this.#starts[slot] = start;
-    this.#ends[slot] = end;
-    this.#sentAt[slot] = now;
-    this.#marks[slot] = marks;
+    if (this.#count === this.#capacity) this.#grow();
+    this.#write(this.#count++, start, end, now, marks);
     this.outstanding += distance(end, start);
   }
 
@@ -102,65 +125,62 @@ export class Scoreboard {
   shift(): void {
     this.#tally(0, -1);
     this.outstanding -= this.size(0);
-    this.#head = (this.#head + 1) & (this.#starts.length - 1);
+    this.#head = (this.#head + 1) & (this.#capacity - 1);
     this.#count--;
-    if (this.#count === 0 && this.#starts.length > 4 * smallestCapacity) this.clear();
+    if (this.#retransmitHint > 0) this.#retransmitHint--;
+    if (this.#count === 0) this.clear();
   }
 
   /** Cuts the front off the oldest record, up to `sequence`, which lies inside it. */
   trim(sequence: number): void {
     this.#tally(0, -1);
-    const slot = this.#slot(0);
-    this.outstanding -= distance(sequence, this.#starts[slot]!);
-    this.#starts[slot] = sequence;
+    const row = this.#row(0);
+    this.outstanding -= distance(sequence, this.#table[row + Column.start]!);
+    this.#table[row + Column.start] = sequence;
     this.#tally(0, 1);
   }
 
   /** Cuts a record in two at `sequence`, which lies inside it. Both halves keep what is known; FIN goes to the second. */
   split(index: number, sequence: number): void {
-    const at = this.#slot(index);
-    const end = this.#ends[at]!;
-    const marks = this.#marks[at]!;
-    const sentAt = this.#sentAt[at]!;
-    if (this.#count === this.#starts.length) this.#grow();
+    const end = this.end(index);
+    const marks = this.marks(index);
+    const sentAt = this.sentAt(index);
+    if (this.#count === this.#capacity) this.#grow();
     this.#count++;
     for (let later = this.#count - 1; later > index + 1; later--) {
-      const to = this.#slot(later);
-      const from = this.#slot(later - 1);
-      this.#starts[to] = this.#starts[from]!;
-      this.#ends[to] = this.#ends[from]!;
-      this.#sentAt[to] = this.#sentAt[from]!;
-      this.#marks[to] = this.#marks[from]!;
+      const from = this.#row(later - 1);
+      this.#table.copyWithin(this.#row(later), from, from + columns);
     }
-    const first = this.#slot(index);
-    const second = this.#slot(index + 1);
-    this.#ends[first] = sequence;
-    this.#marks[first] = marks & ~Mark.fin;
-    this.#starts[second] = sequence;
-    this.#ends[second] = end;
-    this.#sentAt[second] = sentAt;
-    this.#marks[second] = marks & ~Mark.syn;
+    this.#write(index, this.start(index), sequence, sentAt, marks & ~Mark.fin);
+    this.#write(index + 1, sequence, end, sentAt, marks & ~Mark.syn);
     if ((marks & Mark.sacked) !== 0) this.sackedCount++;
+    if (index < this.#retransmitHint) this.#retransmitHint++;
   }
 
   /** Adds and removes marks. */
   mark(index: number, set: number, clear = 0): void {
     this.#tally(index, -1);
-    const slot = this.#slot(index);
-    this.#marks[slot] = (this.#marks[slot]! & ~clear) | set;
+    const at = this.#row(index) + Column.marks;
+    const before = this.#table[at]!;
+    const marks = (before & ~clear) | set;
+    this.#table[at] = marks;
     this.#tally(index, 1);
+    if ((marks & (Mark.lost | Mark.retransmitted)) === Mark.lost) {
+      this.#retransmitHint = Math.min(this.#retransmitHint, index);
+    }
+    if ((before & ~marks & Mark.sacked) !== 0) this.#forgetRuns();
   }
 
   /** Notes that a copy of a record that is not lost has been sent at `now`. */
   resentAsProbe(index: number, now: number): void {
     this.mark(index, Mark.ambiguous);
-    this.#sentAt[this.#slot(index)] = now;
+    this.#table[this.#row(index) + Column.sentAt] = now;
   }
 
   /** Notes that a record that was lost has been sent again at `now`. */
   resent(index: number, now: number): void {
     this.mark(index, Mark.retransmitted | Mark.ambiguous);
-    this.#sentAt[this.#slot(index)] = now;
+    this.#table[this.#row(index) + Column.sentAt] = now;
   }
 
   /** Index of the first record that ends behind `sequence`, or the count where none does. */
@@ -175,11 +195,30 @@ export class Scoreboard {
     return low;
   }
 
+  /**
+   * Index of the first record from `index` on that is not sacked, or the count. What is found is remembered, so that
+   * long rows of sacked records are not walked with every acknowledgement.
+   */
+  nextUnsacked(index: number): number {
+    const table = this.#table;
+    let next = index;
+    while (next < this.#count) {
+      const row = this.#row(next);
+      if ((table[row + Column.marks]! & Mark.sacked) === 0) break;
+      next += Math.max(1, table[row + Column.run]!);
+    }
+    if (next > index) table[this.#row(index) + Column.run] = next - index;
+    return next;
+  }
+
   /** Index of the first record that is lost and not sent again since, or -1. */
   firstToRetransmit(): number {
     if (this.lost === this.retransmitted) return -1;
-    for (let index = 0; index < this.#count; index++) {
-      if ((this.marks(index) & (Mark.lost | Mark.retransmitted)) === Mark.lost) return index;
+    for (let index = this.#retransmitHint; index < this.#count; index++) {
+      if ((this.marks(index) & (Mark.lost | Mark.retransmitted)) === Mark.lost) {
+        this.#retransmitHint = index;
+        return index;
+      }
     }
     return -1;
   }
@@ -192,11 +231,10 @@ export class Scoreboard {
 
   /** Forgets everything and gives the memory back. */
   clear(): void {
-    this.#starts = new Uint32Array(0);
-    this.#ends = new Uint32Array(0);
-    this.#sentAt = new Float64Array(0);
-    this.#marks = new Uint8Array(0);
-    this.#head = this.#count = 0;
+    if (this.#capacity === smallestCapacity && spareTables.length < mostSpareTables) spareTables.push(this.#table);
+    this.#table = noTable;
+    this.#capacity = 0;
+    this.#head = this.#count = this.#retransmitHint = 0;
     this.outstanding =
       this.sacked =
       this.lost =
@@ -205,8 +243,24 @@ export class Scoreboard {
         0;
   }
 
-  #slot(index: number): number {
-    return (this.#head + index) & (this.#starts.length - 1);
+  /** Where a record stands in the table. */
+  #row(index: number): number {
+    return ((this.#head + index) & (this.#capacity - 1)) * columns;
+  }
+
+  #write(index: number, start: number, end: number, sentAt: number, marks: number): void {
+    const row = this.#row(index);
+    const table = this.#table;
+    table[row + Column.start] = start;
+    table[row + Column.end] = end;
+    table[row + Column.sentAt] = sentAt;
+    table[row + Column.marks] = marks;
+    table[row + Column.run] = 0;
+  }
+
+  /** A record is sacked no longer: what is remembered of rows may lead across it. */
+  #forgetRuns(): void {
+    for (let index = 0; index < this.#count; index++) this.#table[this.#row(index) + Column.run] = 0;
   }
 
   /** Adds (`sign` 1) or subtracts (-1) a record's part in the sums by mark. */
@@ -223,22 +277,15 @@ export class Scoreboard {
   }
 
   #grow(): void {
-    const capacity = Math.max(smallestCapacity, 2 * this.#starts.length);
-    const starts = new Uint32Array(capacity);
-    const ends = new Uint32Array(capacity);
-    const sentAt = new Float64Array(capacity);
-    const marks = new Uint8Array(capacity);
-    for (let index = 0; index < this.#count; index++) {
-      const slot = this.#slot(index);
-      starts[index] = this.#starts[slot]!;
-      ends[index] = this.#ends[slot]!;
-      sentAt[index] = this.#sentAt[slot]!;
-      marks[index] = this.#marks[slot]!;
-    }
-    this.#starts = starts;
-    this.#ends = ends;
-    this.#sentAt = sentAt;
-    this.#marks = marks;
+    const capacity = Math.max(smallestCapacity, 2 * this.#capacity);
+    const table = capacity === smallestCapacity
+      ? spareTables.pop() ?? new Float64Array(capacity * columns)
+      : new Float64Array(capacity * columns);
+    const wrapped = this.#head * columns;
+    table.set(this.#table.subarray(wrapped), 0);
+    table.set(this.#table.subarray(0, wrapped), (this.#capacity - this.#head) * columns);
+    this.#table = table;
+    this.#capacity = capacity;
     this.#head = 0;
   }
 }

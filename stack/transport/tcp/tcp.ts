@@ -8,7 +8,7 @@ import type { IpAddress } from "../../address.ts";
 import { addUint16, fold, sum } from "../../checksum.ts";
 import type { Counters } from "../../counters.ts";
 import { makeError } from "../../errors.ts";
-import type { Networks, Path } from "../../network/path.ts";
+import type { Networks } from "../../network/path.ts";
 import { ChecksumState, type Packet, type PacketPool } from "../../packet.ts";
 import { type ErrorEvent, ErrorKind, type TransportProtocol, Verdict } from "../../protocol.ts";
 import type { Random } from "../../random.ts";
