@@ -14,6 +14,7 @@ import type { Random } from "../random.ts";
 import type { Timers } from "../timers.ts";
 import type { Addresses } from "./addresses.ts";
 import { completeChecksum, copyFragment, fragmentPayloadBytes } from "./fragmentation.ts";
+import { TimeExceededCode } from "./icmpv4_header.ts";
 import { Identification } from "./identification.ts";
 import { type Ipv4Counters, zeroIpv4Counters } from "./ipv4_counters.ts";
 import {
@@ -333,7 +334,7 @@ export class Ipv4 implements NetworkProtocol {
   #reportTimeout(packet: Packet): void {
     this.#noteHeader(packet, packet.networkAt);
     if (this.reporter === null) packet.release();
-    else this.reporter.report(packet, ErrorKind.timeExceeded, 1);
+    else this.reporter.report(packet, ErrorKind.timeExceeded, TimeExceededCode.reassembly);
   }
 
   #writeHeader(view: DataView, at: number, path: Path, length: number): void {

@@ -31,9 +31,6 @@ export const Ipv4Flag = {
 /** Bytes of a header without options. */
 export const ipv4HeaderBytes: number = 20;
 
-/** Bytes of the longest header. */
-export const ipv4MaximumHeaderBytes: number = 60;
-
 /** The longest packet, in bytes with its header. */
 export const ipv4MaximumBytes: number = 65535;
 
@@ -62,11 +59,6 @@ export function identificationAt(view: DataView, at: number): number {
   return view.getUint16(at + Ipv4Field.identification);
 }
 
-/** Whether routers may not fragment the packet. */
-export function dontFragmentAt(view: DataView, at: number): boolean {
-  return (view.getUint16(at + Ipv4Field.flagsAndOffset) & Ipv4Flag.dontFragment) !== 0;
-}
-
 /** Whether fragments with higher offsets exist. */
 export function moreFragmentsAt(view: DataView, at: number): boolean {
   return (view.getUint16(at + Ipv4Field.flagsAndOffset) & Ipv4Flag.moreFragments) !== 0;
@@ -90,11 +82,6 @@ export function timeToLiveAt(view: DataView, at: number): number {
 /** The transport protocol's number. */
 export function protocolAt(view: DataView, at: number): number {
   return view.getUint8(at + Ipv4Field.protocol);
-}
-
-/** The header checksum. */
-export function headerChecksumAt(view: DataView, at: number): number {
-  return view.getUint16(at + Ipv4Field.checksum);
 }
 
 /** The source address as a 32-bit number. */

@@ -1,16 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Rtnetlink } from "../../mod.ts";
 import { kernelTest, run } from "../kernel/namespace.ts";
-import { hasProgram } from "../helpers/programs.ts";
 import { lines, programCommand, RunningProgram } from "./run_program.ts";
 
 const hostname = "192.0.2.2";
-
-/** A kernel test that uses a program of the system: ignored, visibly, where that is missing. */
-function kernelTestWith(command: readonly [string, ...string[]], name: string, body: () => Promise<void>): void {
-  if (hasProgram(...command)) kernelTest(name, body);
-  else Deno.test.ignore(`${name} (ignored: needs ${command[0]})`, body);
-}
 
 /** Starts the program and waits until it serves. */
 async function startEcho(...args: string[]): Promise<RunningProgram> {
@@ -35,11 +28,11 @@ function noise(length: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-kernelTestWith(["ping", "-V"], "echo answers the host's ping", async () => {
+kernelTest("echo answers the host's ping", async () => {
   await using _program = await startEcho();
   const report = await run("ping", "-c", "20", "-i", "0.01", hostname);
   assertStringIncludes(report, "20 packets transmitted, 20 received, 0% packet loss");
-});
+}, { programs: ["ping"] });
 
 kernelTest("echo returns a megabyte over TCP byte for byte, and ends when its peer does", async () => {
   await using program = await startEcho();
@@ -79,7 +72,7 @@ kernelTest("echo returns each UDP datagram to its sender", async () => {
   }
 });
 
-kernelTestWith(["nc", "-h"], "echo answers nc as its output says", async () => {
+kernelTest("echo answers nc as its output says", async () => {
   await using program = await startEcho();
   const hello = ["sh", "-c"] as const;
   for (const option of ["-N", "-u -w 1"]) {
@@ -87,7 +80,7 @@ kernelTestWith(["nc", "-h"], "echo answers nc as its output says", async () => {
   }
   assert(program.output.includes(`  nc ${hostname} 7`));
   assert(program.output.includes(`  nc -u ${hostname} 7`));
-});
+}, { programs: ["nc"] });
 
 kernelTest("a connection that its peer resets is logged and ends nothing else", async () => {
   await using program = await startEcho();
@@ -144,7 +137,7 @@ kernelTest("a second signal ends echo at once", async () => {
   assertEquals(linkNames(), before);
 });
 
-kernelTestWith(["ip", "-V"], "echo gives a persistent device back as it was", async () => {
+kernelTest("echo gives a persistent device back as it was", async () => {
   await run("ip", "tuntap", "add", "keep0", "mode", "tap");
   const program = await startEcho("--tap", "keep0", "--mtu", "1300", "--address", "10.9.8.7/24");
   await using _ = program;
@@ -157,7 +150,7 @@ kernelTestWith(["ip", "-V"], "echo gives a persistent device back as it was", as
   const after = kernel.link("keep0");
   assertEquals({ up: after.up, mtu: after.mtu }, { up: false, mtu: 1500 });
   assertEquals(kernel.addresses("keep0"), []);
-});
+}, { programs: ["ip"] });
 
 kernelTest("two instances with the same addresses are refused, with the remedy", async () => {
   await using _first = await startEcho("--tap", "first0");
@@ -193,41 +186,29 @@ async function runWithoutPrivilege(name: string, ...args: string[]) {
   return { code, output: lines(stdout), errors: lines(stderr) };
 }
 
-kernelTestWith(
-  ["setpriv", "--version"],
-  "without the privilege for a TAP device, echo says the remedy and shows the demonstration",
-  async () => {
-    const { code, output, errors } = await runWithoutPrivilege("echo");
-    assertEquals(errors, []);
-    assertEquals(code, 0);
-    assertMatch(
-      output[0]!,
-      /^Cannot open the TAP device .*CAP_NET_ADMIN.*unshare -rn.*loopback demonstration instead\.$/,
-    );
-    assertEquals(output.at(-1), "All 3 answers were what had been sent.");
-  },
-);
+kernelTest("without the privilege for a TAP device, echo says the remedy and shows the demonstration", async () => {
+  const { code, output, errors } = await runWithoutPrivilege("echo");
+  assertEquals(errors, []);
+  assertEquals(code, 0);
+  assertMatch(
+    output[0]!,
+    /^Cannot open the TAP device .*CAP_NET_ADMIN.*unshare -rn.*loopback demonstration instead\.$/,
+  );
+  assertEquals(output.at(-1), "All 3 answers were what had been sent.");
+}, { programs: ["setpriv"] });
 
-kernelTestWith(
-  ["setpriv", "--version"],
-  "without the privilege for a TAP device that was asked for by name, echo fails in one line",
-  async () => {
-    const { code, output, errors } = await runWithoutPrivilege("echo", "--tap", "tap0");
-    assertEquals(output, []);
-    assertEquals(code, 1);
-    assertEquals(errors.length, 1);
-    assertMatch(errors[0]!, /^echo: Cannot open the TAP device "tap0": .*CAP_NET_ADMIN/);
-  },
-);
+kernelTest("without the privilege for a TAP device that was asked for by name, echo fails in one line", async () => {
+  const { code, output, errors } = await runWithoutPrivilege("echo", "--tap", "tap0");
+  assertEquals(output, []);
+  assertEquals(code, 1);
+  assertEquals(errors.length, 1);
+  assertMatch(errors[0]!, /^echo: Cannot open the TAP device "tap0": .*CAP_NET_ADMIN/);
+}, { programs: ["setpriv"] });
 
-kernelTestWith(
-  ["setpriv", "--version"],
-  "without the privilege for a TAP device, ping fails in one line with 2",
-  async () => {
-    const { code, output, errors } = await runWithoutPrivilege("ping");
-    assertEquals(output, []);
-    assertEquals(code, 2);
-    assertEquals(errors.length, 1);
-    assertMatch(errors[0]!, /^ping: Cannot open the TAP device .*CAP_NET_ADMIN/);
-  },
-);
+kernelTest("without the privilege for a TAP device, ping fails in one line with 2", async () => {
+  const { code, output, errors } = await runWithoutPrivilege("ping");
+  assertEquals(output, []);
+  assertEquals(code, 2);
+  assertEquals(errors.length, 1);
+  assertMatch(errors[0]!, /^ping: Cannot open the TAP device .*CAP_NET_ADMIN/);
+}, { programs: ["setpriv"] });

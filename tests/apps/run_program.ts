@@ -1,4 +1,10 @@
-/** Runs a program of `apps/` as its task does. */
+/**
+ * Runs a program of `apps/` as its task does.
+ *
+ * @module
+ */
+
+import { soon } from "../helpers/patience.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -38,20 +44,6 @@ export function programCommand(name: string, args: readonly string[], wrapper: r
 export async function runToEnd(name: string, ...args: string[]): Promise<Outcome> {
   const { code, stdout, stderr } = await programCommand(name, args).output();
   return { code, output: lines(stdout), errors: lines(stderr) };
-}
-
-/** How long a program may take to do what a test waits for, in milliseconds. */
-const patience = 30_000;
-
-/** As `promise`, but fails when that takes too long. */
-async function soon<Value>(promise: Promise<Value>, what: string): Promise<Value> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`Waited ${patience} ms for ${what}`)), patience);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** A program that runs until it is told to end. */

@@ -78,8 +78,8 @@ export interface FuzzableStack extends Steppable {
 }
 
 /**
- * Feeds a stack with the frames that were recorded on their way to 10.9.0.2, in order, so that connections come about,
- * with mutants in front of each, while time passes in leaps.
+ * Feeds a stack with the frames that were recorded on their way to 10.9.0.2, mostly in order, so that connections come
+ * about, with mutants in front of each, and errors about what it sends, while time passes in leaps.
  *
  * The stack runs on `time`, has no event loop of its own, and should serve TCP and UDP on port 7 so that the frames find
  * somebody.
@@ -105,10 +105,15 @@ export function fuzzStack(
       device.offer(frame);
       time.settle();
     });
-  for (let index = 0, place = 0; index < options.mutants; place = (place + 1) % inbound.length) {
-    const { bytes } = inbound[place]!;
+  for (let index = 0, place = 0; index < options.mutants; place++) {
+    // Now and then frames are lost, or come again.
+    if (below(random, 50) === 0) place += below(random, 8) - 3;
+    const { bytes } = inbound[(place + inbound.length) % inbound.length]!;
     for (let count = below(random, 12); count > 0 && index < options.mutants; count--, index++) {
-      feed(mutator.mutate(below(random, 3) > 0 ? device.adapt(bytes) : undefined), index);
+      const kind = below(random, 12);
+      const error = kind === 0 ? device.error(random) : null;
+      if (error !== null && below(random, 2) === 0) feed(error, index);
+      feed(mutator.mutate(error ?? (kind < 8 ? device.adapt(bytes) : undefined)), index);
     }
     feed(device.adapt(bytes), index);
     const leap = below(random, 100);

@@ -12,3 +12,14 @@ export function hasProgram(name: string, ...args: string[]): boolean {
     return false;
   }
 }
+
+/** Whether the shell would find a program of that name. */
+export function isInstalled(name: string): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
+    try {
+      return Deno.statSync(`${folder}/${name}`).isFile;
+    } catch {
+      return false;
+    }
+  });
+}

@@ -7,6 +7,8 @@
 import { systemError } from "../../ffi/errno.ts";
 import { cString, Libc } from "../../ffi/libc.ts";
 import { Rtnetlink } from "../../ffi/rtnetlink.ts";
+import { soon } from "../helpers/patience.ts";
+import { isInstalled } from "../helpers/programs.ts";
 
 const CLONE_NEWNET = 0x40000000;
 const O_RDONLY = 0;
@@ -18,16 +20,38 @@ const namespacePath = "/proc/thread-self/ns/net";
 /** Why kernel tests cannot run here, or null when they can. */
 export const kernelUnavailable: string | null = findObstacle();
 
+/** What a test needs beside a namespace. */
+export interface KernelTestNeeds {
+  /** Programs of the system. */
+  programs?: readonly string[];
+  /** To change the settings of the namespace, with {@linkcode configureKernel}. */
+  settings?: boolean;
+}
+
 /**
  * Registers a test whose body runs in a fresh network namespace, where `lo` is up and nothing else is there. Where
- * that cannot be had, the test is ignored and its name says why.
+ * that, or what else the test needs, cannot be had, the test is ignored and its name says why.
  */
-export function kernelTest(name: string, body: () => void | Promise<void>): void {
+export function kernelTest(name: string, body: () => void | Promise<void>, needs: KernelTestNeeds = {}): void {
+  const obstacle = kernelUnavailable ?? findLack(needs);
   Deno.test({
-    name: kernelUnavailable === null ? name : `${name} (ignored: ${kernelUnavailable})`,
-    ignore: kernelUnavailable !== null,
-    fn: () => withNamespace(body),
+    name: obstacle === null ? name : `${name} (ignored: ${obstacle})`,
+    ignore: obstacle !== null,
+    fn: () => withNamespace(() => soon(Promise.resolve(body()), "the end of the test")),
   });
+}
+
+/** Why a test with these needs cannot run here, or null when it can. */
+function findLack({ programs = [], settings = false }: KernelTestNeeds): string | null {
+  const missing = programs.filter((name) => !isInstalled(name));
+  if (missing.length > 0) return `needs ${missing.join(", ")}`;
+  return settings && !canConfigureKernel() ? "needs a writable /proc/sys/net" : null;
+}
+
+/** Changes a setting of the namespace: `configureKernel("ipv4/ip_forward", 1)`. */
+export function configureKernel(setting: string, value: number): void {
+  // Whoever opens the file decides of which namespace it speaks: it has to be this thread.
+  Deno.writeTextFileSync(`/proc/sys/net/${setting}`, String(value));
 }
 
 /**
@@ -56,9 +80,20 @@ function configureNamespace(): void {
   netlink.changeLink("lo", { up: true });
   try {
     // Without a search for duplicates, an IPv6 address can be used at once.
-    Deno.writeTextFileSync("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+    configureKernel("ipv6/conf/default/accept_dad", 0);
   } catch {
     // A read-only /proc/sys, as in many containers: the tests that care pass duplicateDetection instead.
+  }
+}
+
+/** Whether {@linkcode configureKernel} works: in many containers /proc/sys is read-only. */
+function canConfigureKernel(): boolean {
+  using _namespace = enterNamespace();
+  try {
+    configureKernel("ipv4/ip_forward", 0);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { after, before, notAfter, notBefore } from "../../sequence.ts";
+import { after, before, distance, notAfter, notBefore } from "../../sequence.ts";
 import type { TcpOptions } from "./options.ts";
 import type { Rack } from "./rack.ts";
 import { Mark, type Scoreboard } from "./scoreboard.ts";
@@ -57,6 +57,7 @@ export class Acknowledgement {
         false;
     if (options !== null) this.#takeBlocks(scoreboard, rack, options, acknowledgement, sndUna, sndNxt, echo, now);
     this.#takeCumulative(scoreboard, rack, acknowledgement, echo, now);
+    rack.digested();
   }
 
   /**
@@ -64,13 +65,11 @@ export class Acknowledgement {
    * the first that is not marked yet had been sacked, which keeps the count of what is in the network right.
    */
   countDuplicate(scoreboard: Scoreboard): void {
-    for (let index = 1; index < scoreboard.count; index++) {
-      if (scoreboard.has(index, Mark.sacked)) continue;
-      this.delivered += scoreboard.size(index);
-      this.sackedMore = true;
-      scoreboard.mark(index, Mark.sacked, Mark.lost | Mark.retransmitted);
-      return;
-    }
+    const index = scoreboard.nextUnsacked(1);
+    if (index >= scoreboard.count) return;
+    this.delivered += scoreboard.size(index);
+    this.sackedMore = true;
+    scoreboard.mark(index, Mark.sacked, Mark.lost | Mark.retransmitted);
   }
 
   /**
@@ -80,10 +79,14 @@ export class Acknowledgement {
   moveCountedMarks(scoreboard: Scoreboard): void {
     if (scoreboard.count === 0 || !scoreboard.has(0, Mark.sacked)) return;
     scoreboard.mark(0, 0, Mark.sacked);
-    for (let index = 1; index < scoreboard.count; index++) {
-      if (scoreboard.has(index, Mark.sacked)) continue;
-      scoreboard.mark(index, Mark.sacked, Mark.lost | Mark.retransmitted);
-      return;
+    const index = scoreboard.nextUnsacked(1);
+    if (index < scoreboard.count) scoreboard.mark(index, Mark.sacked, Mark.lost | Mark.retransmitted);
+  }
+
+  /** Without SACK: progress outside a recovery ends the count of duplicates (RFC 5681 section 3.2). */
+  forgetCountedMarks(scoreboard: Scoreboard): void {
+    for (let index = 0; scoreboard.sackedCount > 0 && index < scoreboard.count; index++) {
+      if (scoreboard.has(index, Mark.sacked)) scoreboard.mark(index, 0, Mark.sacked);
     }
   }
 
@@ -95,11 +98,10 @@ export class Acknowledgement {
       scoreboard.shift();
     }
     if (scoreboard.count > 0 && before(scoreboard.start(0), acknowledgement)) {
-      const before = scoreboard.outstanding;
-      const wasSacked = scoreboard.has(0, Mark.sacked);
+      const acknowledged = distance(acknowledgement, scoreboard.start(0));
+      this.advanced += acknowledged;
+      if (!scoreboard.has(0, Mark.sacked)) this.delivered += acknowledged;
       scoreboard.trim(acknowledgement);
-      this.advanced += before - scoreboard.outstanding;
-      if (!wasSacked) this.delivered += before - scoreboard.outstanding;
     }
   }
 
@@ -126,7 +128,6 @@ export class Acknowledgement {
         this.duplicateEnd = right;
         continue;
       }
-      if (notBefore(sndUna, left) && block === 0 && notAfter(right, sndUna)) continue;
       if (before(left, sndUna)) continue;
       this.#takeBlock(scoreboard, rack, left, right, echo, now);
     }
@@ -138,14 +139,17 @@ export class Acknowledgement {
   }
 
   #takeBlock(scoreboard: Scoreboard, rack: Rack, left: number, right: number, echo: number, now: number): void {
-    for (let index = scoreboard.firstEndingAfter(left); index < scoreboard.count; index++) {
+    let index = scoreboard.nextUnsacked(scoreboard.firstEndingAfter(left));
+    for (; index < scoreboard.count; index = scoreboard.nextUnsacked(index + 1)) {
       if (notBefore(scoreboard.start(index), right)) return;
-      if (scoreboard.has(index, Mark.sacked)) continue;
       if (before(scoreboard.start(index), left)) {
-        scoreboard.split(index, left);
+        if (scoreboard.splittable) scoreboard.split(index, left);
         continue;
       }
-      if (after(scoreboard.end(index), right)) scoreboard.split(index, right);
+      if (after(scoreboard.end(index), right)) {
+        if (!scoreboard.splittable) return;
+        scoreboard.split(index, right);
+      }
       this.sackedMore = true;
       this.#take(scoreboard, rack, index, echo, now);
       scoreboard.mark(index, Mark.sacked, Mark.lost | Mark.retransmitted);

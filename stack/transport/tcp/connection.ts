@@ -91,6 +91,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   #failure: Failure | null = null;
   #finished = false;
   readonly #timestampOffset: number;
+  /** When the connection began: no echo is older. */
+  readonly #openedAt: number;
   #strayTokens = strayAcknowledgementBurst;
   #strayAt = 0;
 
@@ -128,7 +130,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     );
     this.sender.noDelay = this.settings.noDelay;
     this.timers = new ConnectionTimers(this, context.timers);
-    this.lastReceivedAt = this.now;
+    this.lastReceivedAt = this.#openedAt = this.now;
   }
 
   /** The time, in milliseconds. */
@@ -166,7 +168,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** When the segment with this timestamp was sent, in milliseconds; -1 when that cannot be. */
   echoTime(echo: number): number {
     const age = distance(this.timestampNow, echo);
-    return age < 0 ? -1 : Math.max(0, Math.floor(this.now) - age);
+    const sentAt = Math.floor(this.now) - age;
+    return age < 0 || sentAt < Math.floor(this.#openedAt) ? -1 : sentAt;
   }
 
   /** Sends SYN: the active open. */
@@ -222,7 +225,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Both sides have closed: waits for stray segments (RFC 9293 section 3.6.1), without keeping all this alive. */
   enterTimeWait(): void {
     this.setState(State.timeWait);
-    this.sendAck();
+    if (this.receiver.ackNeed !== AckNeed.none) this.sendAck();
     this.context.enterTimeWait(this);
   }
 

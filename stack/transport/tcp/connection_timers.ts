@@ -33,6 +33,12 @@ const maximumSynAckRetransmissions = 5;
 /** How long a connection that its user has closed waits for the peer's FIN, in milliseconds. */
 const orphanTimeout = 60_000;
 
+/**
+ * How long a connection that its user has closed goes on without progress, in milliseconds: a peer that answers probes
+ * but never opens its window must not keep it for ever.
+ */
+const abandonedStallTimeout = 300_000;
+
 /** The timers of one connection. */
 export class ConnectionTimers {
   readonly #connection: Connection;
@@ -81,6 +87,7 @@ export class ConnectionTimers {
 
   /** Sets the timers to what is due next. To be called after everything that may change it. */
   update(): void {
+    if (this.#connection.finished) return;
     this.#updateTransmit();
     this.#updateAcknowledge();
     this.#updateIdle();
@@ -98,13 +105,14 @@ export class ConnectionTimers {
   }
 
   #updateTransmit(): void {
-    const { sender, settings } = this.#connection;
+    const { sender } = this.#connection;
     const now = this.#now;
     let deadline = Infinity;
     if (sender.scoreboard.count > 0) {
+      // A window that opens is progress too.
+      if (this.#stalledSince < 0 || this.#probeAt !== Infinity) this.#stalledSince = now;
       this.#probeAt = Infinity;
       this.#probeBackoff = 0;
-      if (this.#stalledSince < 0) this.#stalledSince = now;
       if (this.#retransmitAt === Infinity) this.#retransmitAt = now + sender.rtt.timeout;
       deadline = Math.min(this.#retransmitAt, sender.recovery.reorderingDeadline, this.#tailProbeAt);
     } else {
@@ -121,9 +129,7 @@ export class ConnectionTimers {
         this.#stalledSince = -1;
       }
     }
-    if (settings.userTimeout > 0 && this.#stalledSince >= 0) {
-      deadline = Math.min(deadline, this.#stalledSince + settings.userTimeout);
-    }
+    if (this.#stalledSince >= 0) deadline = Math.min(deadline, this.#stalledSince + this.#patience);
     if (deadline !== Infinity) {
       this.#transmit ??= this.#timers.create(() => this.#transmitExpired());
       this.#transmit.startAt(deadline);
@@ -134,35 +140,43 @@ export class ConnectionTimers {
   get #tailProbeAt(): number {
     const { sender, selective, state } = this.#connection;
     if (!selective || state < State.established) return Infinity;
-    return Math.max(sender.lastSentAt, this.#lastProgress) + sender.recovery.tailProbeDelay(peerAcknowledgementDelay);
+    const delay = sender.recovery.tailProbeDelay(peerAcknowledgementDelay);
+    if (delay === Infinity) return Infinity;
+    // RFC 8985 section 7.2: not later than the time-out, in whose place the probe then goes.
+    return Math.min(Math.max(sender.lastSentAt, this.#lastProgress) + delay, this.#retransmitAt);
   }
 
   #transmitExpired(): void {
     const connection = this.#connection;
-    const { sender, settings } = connection;
+    const { sender } = connection;
     const now = this.#now;
-    if (
-      settings.userTimeout > 0 && this.#stalledSince >= 0 && now >= this.#stalledSince + settings.userTimeout
-    ) {
-      return connection.giveUp("nothing was acknowledged within the user timeout");
+    if (this.#stalledSince >= 0 && now >= this.#stalledSince + this.#patience) {
+      return connection.giveUp(`nothing was acknowledged within ${this.#patience} ms`);
     }
     if (sender.scoreboard.count === 0) {
       if (now >= this.#probeAt) this.#probeWindow(now);
-    } else if (now >= this.#retransmitAt) {
-      if (!this.#retransmit(now)) return;
-    } else if (now >= sender.recovery.reorderingDeadline) {
-      sender.recovery.reorderingTimedOut(connection.context.sampleFor(sender, 0, now));
-      sender.output(now);
     } else if (now >= this.#tailProbeAt) {
       connection.context.counters.tailProbes++;
       sender.probeTail(now);
       this.#retransmitAt = now + sender.rtt.timeout;
+    } else if (now >= this.#retransmitAt) {
+      this.#retransmit(now);
+    } else if (now >= sender.recovery.reorderingDeadline) {
+      sender.recovery.reorderingTimedOut(connection.context.sampleFor(sender, 0, now));
+      sender.output(now);
     }
     this.update();
   }
 
-  /** The retransmission timer expired. Returns false when the connection was given up. */
-  #retransmit(now: number): boolean {
+  /** How long data may wait without progress before the connection is given up, in milliseconds. */
+  get #patience(): number {
+    const { settings, abandoned } = this.#connection;
+    if (settings.userTimeout > 0) return settings.userTimeout;
+    return abandoned ? abandonedStallTimeout : Infinity;
+  }
+
+  /** The retransmission timer expired. */
+  #retransmit(now: number): void {
     const connection = this.#connection;
     const { sender, state } = connection;
     const limit = state === State.synSent
@@ -171,20 +185,18 @@ export class ConnectionTimers {
       ? maximumSynAckRetransmissions
       : maximumRetransmissions;
     connection.context.counters.timeouts++;
-    if (this.#retransmissions >= limit) {
-      connection.giveUp(`no answer after ${this.#retransmissions} retransmissions`);
-      return false;
-    }
-    this.#retransmissions++;
+    // A peer that closed its window behind what was sent, and says so, is alive (RFC 9293 section 3.8.6).
+    const refused = state >= State.established && sender.sndWnd === 0;
+    const unanswered = refused ? this.#unansweredProbes++ : this.#retransmissions++;
+    if (unanswered >= limit) return connection.giveUp(`no answer after ${unanswered} retransmissions`);
     sender.rtt.backOff();
     if (state < State.established) {
       connection.sendSyn();
     } else {
-      sender.recovery.retransmissionTimedOut(connection.context.sampleFor(sender, 0, now));
+      sender.recovery.retransmissionTimedOut(connection.context.sampleFor(sender, 0, now), connection.selective);
       sender.retransmitFirst(now);
     }
     this.#retransmitAt = now + sender.rtt.timeout;
-    return true;
   }
 
   #probeWindow(now: number): void {
@@ -209,6 +221,7 @@ export class ConnectionTimers {
   }
 
   #acknowledgeExpired(): void {
+    this.#connection.receiver.delayedInVain();
     this.#connection.sendAck();
     this.update();
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { after, before, distance, earlier, later, notAfter, notBefore } from "../../sequence.ts";
+import { add, before, distance, earlier, later, notAfter, notBefore } from "../../sequence.ts";
 
 /** The most ranges that are kept: a peer that makes more holes than that only hurts its own speed. */
 export const maximumRanges = 256;
@@ -44,8 +44,7 @@ export class Ranges {
   add(start: number, end: number): boolean {
     const starts = this.#starts;
     const ends = this.#ends;
-    let from = 0;
-    while (from < starts.length && before(ends[from]!, start)) from++;
+    const from = this.#firstEndingAtOrAfter(start);
     let to = from;
     while (to < starts.length && notAfter(starts[to]!, end)) to++;
     if (to === from) {
@@ -85,21 +84,22 @@ export class Ranges {
     }
   }
 
-  /** Whether all of `[start, end)` is there. */
+  /** Whether all of `[start, end)`, which is not empty, is there. */
   covers(start: number, end: number): boolean {
-    for (let index = 0; index < this.#starts.length; index++) {
-      if (notBefore(start, this.#starts[index]!) && notAfter(end, this.#ends[index]!)) return true;
-    }
-    return false;
+    const index = this.#firstEndingAtOrAfter(end);
+    return index < this.#starts.length && notBefore(start, this.#starts[index]!);
   }
 
   /** The range in which `sequence` lies, as an index, or -1. */
   indexOf(sequence: number): number {
-    for (let index = 0; index < this.#starts.length; index++) {
-      if (notBefore(sequence, this.#starts[index]!) && before(sequence, this.#ends[index]!)) return index;
-      if (after(this.#starts[index]!, sequence)) return -1;
-    }
-    return -1;
+    const index = this.#firstEndingAtOrAfter(add(sequence, 1));
+    return index < this.#starts.length && notBefore(sequence, this.#starts[index]!) ? index : -1;
+  }
+
+  /** Makes the range in which `sequence` lies the latest, as if it had grown: something in it came once more. */
+  touch(sequence: number): void {
+    const index = this.indexOf(sequence);
+    if (index >= 0) this.#touched[index] = ++this.#touches;
   }
 
   /**
@@ -127,5 +127,18 @@ export class Ranges {
   clear(): void {
     this.#starts.length = this.#ends.length = this.#touched.length = 0;
     this.bytes = 0;
+  }
+
+  /** Index of the first range that ends at `sequence` or behind it, or the count where none does. */
+  #firstEndingAtOrAfter(sequence: number): number {
+    const ends = this.#ends;
+    let low = 0;
+    let high = ends.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (before(ends[middle]!, sequence)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

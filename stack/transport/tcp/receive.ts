@@ -29,6 +29,9 @@ const initialWindow = 65535;
 /** Segments that are acknowledged at once at the start of a flow, so that the peer's slow start is not held back. */
 const quickAcknowledgements = 16;
 
+/** Most segments that are acknowledged at once because delaying was in vain. */
+const mostQuickAcknowledgements = 1024;
+
 /** RFC 7323 section 5.5: after this long without a segment, in milliseconds, TS.Recent is no longer believed. */
 const timestampLifetime = 24 * 24 * 3600 * 1000;
 
@@ -69,7 +72,12 @@ export class Receiver {
   #maximum: number;
   #recentTimestampAt = 0;
   #unacknowledged = 0;
+  /** Segments that are still to be acknowledged at once. */
   #quick = quickAcknowledgements;
+  /** How many of them there were because delaying was in vain. */
+  #granted = 0;
+  /** `bytesReceived` when the application last sent. */
+  #bytesAnswered = 0;
   #duplicateStart = 0;
   #duplicateEnd = 0;
 
@@ -164,7 +172,9 @@ export class Receiver {
       this.ackNeed = AckNeed.now;
     }
     if (this.finKnown && after(end, this.finSequence)) end = this.finSequence;
-    if (fin && !this.finKnown) {
+    // A FIN in front of data that are here already is none of this stream's.
+    const believable = this.outOfOrder.count === 0 || notAfter(this.outOfOrder.lastEnd, end);
+    if (fin && !this.finKnown && believable) {
       this.finKnown = true;
       this.finSequence = end;
     }
@@ -222,20 +232,39 @@ export class Receiver {
 
   /** A segment goes out that acknowledges everything up to RCV.NXT. */
   acknowledged(): void {
-    if (this.ackNeed === AckNeed.now && this.#quick > 0) this.#quick--;
+    if (this.ackNeed === AckNeed.now && this.#quick > 0 && --this.#quick === 0) this.#granted = 0;
     this.ackNeed = AckNeed.none;
     this.#unacknowledged = 0;
     this.lastAckSent = this.rcvNxt;
   }
 
-  /** Ends the quick acknowledgements: the application answers, so its answers can carry them. */
+  /**
+   * The application sends. When it answers what it received, its answers can carry the acknowledgements, which need
+   * not be quick any more; unless waiting for an answer has turned out to be in vain.
+   */
   interactive(): void {
-    this.#quick = 0;
+    if (this.bytesReceived === this.#bytesAnswered) return;
+    this.#bytesAnswered = this.bytesReceived;
+    if (this.#granted === 0) this.#quick = 0;
   }
 
-  /** Remembers that all of a segment had been received before, to be reported by the next ACK (RFC 2883). */
+  /**
+   * An acknowledgement was delayed for as long as it may be and no answer carried it. The peer may have waited for it
+   * to send the rest of a request (Nagle's algorithm), so it will not wait again soon.
+   */
+  delayedInVain(): void {
+    if (this.#unacknowledged === 0 || this.#unacknowledged >= this.segmentBytes) return;
+    this.#granted = Math.min(Math.max(quickAcknowledgements, 2 * this.#granted), mostQuickAcknowledgements);
+    this.#quick = this.#granted;
+  }
+
+  /**
+   * Remembers that a segment that was not acceptable had been received before, to be reported by the next ACK
+   * (RFC 2883).
+   */
   noteDuplicateSegment(sequence: number, length: number): void {
-    if (length > 0) this.#noteDuplicate(sequence, add(sequence, length));
+    const end = earlier(add(sequence, length), this.rcvNxt);
+    if (before(sequence, end)) this.#noteDuplicate(sequence, end);
   }
 
   /** How many SACK blocks the next segment should carry. */
@@ -276,21 +305,22 @@ export class Receiver {
     if (length > this.segmentBytes) this.segmentBytes = Math.min(length, 65535);
     const ranges = this.outOfOrder;
     if (start !== this.rcvNxt) {
-      if (ranges.covers(start, end)) this.#noteDuplicate(start, end);
-      else if (!ranges.add(start, end)) {
-        this.ackNeed = AckNeed.now;
-        return;
-      }
-      this.#write(start, end, bytes, at);
       // RFC 5681 section 4.2: out of order, so at once.
       this.ackNeed = AckNeed.now;
+      if (ranges.covers(start, end)) {
+        this.#noteDuplicate(start, end);
+        // RFC 2883 section 4: the block behind the duplicate's is the one that it lies in.
+        ranges.touch(start);
+      } else if (ranges.add(start, end)) {
+        this.#write(start, end, bytes, at);
+      }
       return;
     }
     const hole = ranges.count > 0;
     this.#write(start, end, bytes, at);
     let next = end;
-    if (hole) {
-      if (notAfter(ranges.firstStart, end)) next = later(end, ranges.firstEnd);
+    while (ranges.count > 0 && notAfter(ranges.firstStart, next)) {
+      next = later(next, ranges.firstEnd);
       ranges.dropBefore(next);
     }
     const arrived = distance(next, this.rcvNxt);

@@ -31,6 +31,9 @@ export type RecoveryState = (typeof RecoveryState)[keyof typeof RecoveryState];
 /** Names of the states for people, by value. */
 export const recoveryStateNames = ["open", "disorder", "recovery", "loss"] as const;
 
+/** When the tail is probed while the round-trip time is unknown, in milliseconds (RFC 8985 section 7.2). */
+const tailProbeDelayUnmeasured = 1000;
+
 /** Loss recovery of one connection. Sizes are in bytes, times in milliseconds. */
 export class LossRecovery {
   /** See {@linkcode RecoveryState}. */
@@ -48,6 +51,8 @@ export class LossRecovery {
   readonly #control: CongestionControl;
   /** SND.NXT when recovery began: it ends when everything before is acknowledged. */
   #point = 0;
+  /** Whether nothing behind the point has been acknowledged: duplicate ACKs may come from the recovery itself. */
+  #guarded = false;
 
   #prrDelivered = 0;
   #prrOut = 0;
@@ -63,6 +68,8 @@ export class LossRecovery {
   #firstRetransmissionAt = -1;
   /** Retransmissions of this recovery that the peer has not reported as duplicates. */
   #undoRetransmissions = 0;
+  /** After the recovery: the sequence number whose acknowledgement comes too late for reports of duplicates. */
+  #undoUntil = 0;
 
   /** Works on the parts of one connection. */
   constructor(scoreboard: Scoreboard, rtt: RttEstimator, window: CongestionWindow, control: CongestionControl) {
@@ -91,35 +98,47 @@ export class LossRecovery {
     echo: number,
   ): void {
     const { now, sndUna, sndNxt } = sample;
+    const scoreboard = this.#scoreboard;
     if (ack.duplicateReported) this.#duplicateReported(ack, sndUna, sndNxt);
     if (this.tailProbeOutstanding) this.#tailProbeAnswered(ack, sample);
     this.#detectUndo(ack, echo, sndUna);
-    if (this.recovering && notBefore(sndUna, this.#point)) this.#leave();
+    if (this.recovering && notBefore(sndUna, this.#point)) this.#leave(sndNxt);
+    if (!this.recovering) {
+      if (this.#guarded && after(sndUna, this.#point)) this.#guarded = false;
+      if (this.#undoPossible && after(sndUna, this.#undoUntil)) this.#undoPossible = false;
+    }
 
-    const lostBefore = this.#scoreboard.lost;
+    const toRepair = scoreboard.lost - scoreboard.retransmitted;
     if (selective) this.#detectByRack(now);
     else this.#detectByCount(ack);
 
-    const lostMore = this.#scoreboard.lost > lostBefore;
+    const lostMore = scoreboard.lost - scoreboard.retransmitted > toRepair;
     if (this.state < RecoveryState.recovery) {
-      if (this.#scoreboard.lost > 0) this.#enterRecovery(sample);
-      else this.state = this.#scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
+      if (scoreboard.lost > 0) this.#enterRecovery(sample, ack.delivered);
+      else this.state = scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
     }
-    if (this.state === RecoveryState.recovery) this.#reduceProportionally(ack, lostMore, selective);
-    else if (ack.delivered > 0 && windowLimited) this.#control.acknowledged(this.#window, sample);
+    if (this.state === RecoveryState.recovery) {
+      this.#reduceProportionally(ack.delivered, ack.advanced > 0, lostMore, selective);
+    } else if (ack.advanced > 0 && windowLimited) {
+      // RFC 5681 section 3.1: the window grows by what is acknowledged cumulatively; while a time-out is repaired,
+      // that may be much that arrived long ago.
+      if (this.state !== RecoveryState.loss) sample.bytes = ack.advanced;
+      if (sample.bytes > 0) this.#control.acknowledged(this.#window, sample);
+    }
   }
 
   /** The reordering timer expired: marks what must be lost by now. */
   reorderingTimedOut(sample: AckSample): void {
     this.#detectByRack(sample.now);
-    if (this.#scoreboard.lost > 0 && this.state < RecoveryState.recovery) {
-      this.#enterRecovery(sample);
-      this.#window.size = Math.max(this.#window.size, this.#scoreboard.inFlight + this.#window.segmentBytes);
-    }
+    if (this.#scoreboard.lost > 0 && this.state < RecoveryState.recovery) this.#enterRecovery(sample, 0);
+    if (this.state === RecoveryState.recovery) this.#reduceProportionally(0, false, true, true);
   }
 
-  /** The retransmission timer expired: everything that the peer is not known to have is lost (RFC 5681 section 3.1). */
-  retransmissionTimedOut(sample: AckSample): void {
+  /**
+   * The retransmission timer expired: what the peer is not known to have is lost (RFC 5681 section 3.1), with SACK
+   * except for what was sent lately (RFC 8985 section 6.3).
+   */
+  retransmissionTimedOut(sample: AckSample, selective: boolean): void {
     const scoreboard = this.#scoreboard;
     // A peer that has the oldest segment would have acknowledged it: it has thrown away what it had selectively
     // acknowledged (RFC 2018 section 8).
@@ -129,24 +148,35 @@ export class LossRecovery {
       this.#window.slowStartThreshold = this.#control.threshold(this.#window, scoreboard.outstanding, sample.now);
     }
     this.#control.timedOut(this.#window, sample.now);
-    for (let index = 0; index < scoreboard.count; index++) {
-      if (reneged || !scoreboard.has(index, Mark.sacked)) {
+    if (selective && !reneged) this.rack.timedOut(scoreboard, sample.now);
+    else {
+      // Without SACK, what was counted as delivered was a guess.
+      for (let index = 0; index < scoreboard.count; index++) {
         scoreboard.mark(index, Mark.lost, Mark.sacked | Mark.retransmitted);
       }
     }
     this.#window.size = this.#window.segmentBytes;
-    this.#point = sample.sndNxt;
+    this.#repairUntil(sample.sndNxt);
     this.state = RecoveryState.loss;
     this.reorderingDeadline = Infinity;
     this.tailProbeOutstanding = false;
   }
 
-  /** Everything in the network is to be sent again in smaller segments: not a loss (RFC 1191 section 6.5). */
+  /**
+   * Everything in the network is to be sent again in smaller segments: not congestion, so the window stays as it is
+   * (RFC 1191 section 6.5).
+   */
   segmentsTooBig(): void {
     const scoreboard = this.#scoreboard;
+    if (scoreboard.count === 0) return;
     for (let index = 0; index < scoreboard.count; index++) {
       if (!scoreboard.has(index, Mark.sacked)) scoreboard.mark(index, Mark.lost, Mark.retransmitted);
     }
+    this.#repairUntil(scoreboard.end(scoreboard.count - 1));
+    this.state = RecoveryState.loss;
+    this.#undoPossible = false;
+    this.reorderingDeadline = Infinity;
+    this.tailProbeOutstanding = false;
   }
 
   /** Bytes have been sent, for the first time or again. */
@@ -160,7 +190,7 @@ export class LossRecovery {
   /** When to probe the tail, in milliseconds from now; Infinity when it is not to be probed (RFC 8985 section 7.2). */
   tailProbeDelay(maximumAckDelay: number): number {
     if (this.recovering || this.tailProbeOutstanding || this.#scoreboard.sacked > 0) return Infinity;
-    if (!this.#rtt.measured) return Infinity;
+    if (!this.#rtt.measured) return tailProbeDelayUnmeasured;
     const delay = 2 * this.#rtt.smoothed;
     const single = this.#scoreboard.inFlight <= this.#window.segmentBytes;
     return Math.max(delay + (single ? maximumAckDelay : 2), 10);
@@ -187,54 +217,61 @@ export class LossRecovery {
         ack.moveCountedMarks(scoreboard);
         if (!scoreboard.has(0, Mark.lost)) scoreboard.mark(0, Mark.lost);
       }
-    } else if (scoreboard.sackedCount >= duplicateThreshold) {
-      scoreboard.mark(0, Mark.lost);
     } else if (ack.advanced > 0) {
-      ack.moveCountedMarks(scoreboard);
+      ack.forgetCountedMarks(scoreboard);
+    } else if (scoreboard.sackedCount >= duplicateThreshold && !this.#guarded) {
+      scoreboard.mark(0, Mark.lost);
     }
   }
 
-  #enterRecovery(sample: AckSample): void {
+  /** `delivered` is what the acknowledgement that shows the loss brought, in bytes. */
+  #enterRecovery(sample: AckSample, delivered: number): void {
     this.#rememberForUndo();
-    const flight = this.#scoreboard.outstanding;
-    this.#window.slowStartThreshold = this.#control.threshold(this.#window, flight, sample.now);
-    this.#point = sample.sndNxt;
+    const { outstanding, sacked } = this.#scoreboard;
+    this.#window.slowStartThreshold = this.#control.threshold(this.#window, outstanding, sample.now);
+    this.#repairUntil(sample.sndNxt);
     this.#prrDelivered = this.#prrOut = 0;
-    this.#prrFlight = Math.max(flight, 1);
+    // What was delivered before does not count as delivered in this recovery (the successor of RFC 6937 says so).
+    this.#prrFlight = Math.max(outstanding - sacked + delivered, 1);
     this.tailProbeOutstanding = false;
     this.state = RecoveryState.recovery;
   }
 
+  #repairUntil(sequence: number): void {
+    this.#point = sequence;
+    this.#guarded = true;
+  }
+
   /** RFC 6937 section 3: what leaves the network decides what may enter it, until the threshold is reached. */
-  #reduceProportionally(ack: Acknowledgement, lostMore: boolean, selective: boolean): void {
+  #reduceProportionally(delivered: number, advanced: boolean, lostMore: boolean, selective: boolean): void {
     const window = this.#window;
     const segment = window.segmentBytes;
     const inFlight = this.#scoreboard.inFlight;
     const threshold = window.slowStartThreshold;
-    this.#prrDelivered += ack.delivered;
+    this.#prrDelivered += delivered;
     let allowance: number;
     if (inFlight > threshold) {
       allowance = Math.ceil(this.#prrDelivered * threshold / this.#prrFlight) - this.#prrOut;
     } else {
-      allowance = Math.max(this.#prrDelivered - this.#prrOut, ack.delivered);
+      allowance = Math.max(this.#prrDelivered - this.#prrOut, delivered);
       // A slow start is safe only while the repair makes progress and nothing else is found lost.
-      if (ack.advanced > 0 && !lostMore) allowance += segment;
+      if (advanced && !lostMore) allowance += segment;
       allowance = Math.min(allowance, threshold - inFlight);
     }
     // The first retransmission is sent at once, and without SACK the next with each partial ACK (RFC 6582).
-    if (this.#prrOut === 0 || (!selective && ack.advanced > 0)) allowance = Math.max(allowance, segment);
+    if (this.#prrOut === 0 || (!selective && advanced)) allowance = Math.max(allowance, segment);
     window.size = inFlight + Math.max(allowance, 0);
   }
 
-  #leave(): void {
+  #leave(sndNxt: number): void {
     if (this.state === RecoveryState.recovery) {
       const { size, slowStartThreshold } = this.#window;
       this.#window.size = slowStartThreshold === Infinity ? size : slowStartThreshold;
     }
     this.state = RecoveryState.open;
     this.rack.recovered();
-    this.#undoPossible = false;
-    // What is still out was sent after the recovery began; nothing is known to be wrong with it.
+    // The report that the last retransmissions were duplicates takes a round trip longer than the recovery.
+    this.#undoUntil = sndNxt;
   }
 
   #rememberForUndo(): void {
@@ -263,7 +300,7 @@ export class LossRecovery {
     // RFC 3708: when every retransmission turned out to be a duplicate, none had been needed.
     if (!this.#undoPossible || this.#undoRetransmissions === 0) return;
     if (after(ack.duplicateEnd, this.#point)) return;
-    if (--this.#undoRetransmissions === 0 && this.recovering) this.#undo(sndUna);
+    if (--this.#undoRetransmissions === 0) this.#undo(sndUna);
   }
 
   /** RFC 4015 section 3: restores the window, without a burst: it is sent into as ACKs come. */
@@ -276,19 +313,26 @@ export class LossRecovery {
       if (scoreboard.has(index, Mark.lost)) scoreboard.mark(index, 0, Mark.lost | Mark.retransmitted);
     }
     this.#undoPossible = false;
-    this.#point = sndUna;
+    if (this.recovering) this.#point = sndUna;
     this.state = scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
   }
 
-  /** RFC 8985 section 7.4: whether the probe repaired a loss, which is congestion like any other. */
+  /**
+   * RFC 8985 section 7.4.2: whether the probe repaired a loss, which is congestion like any other. That all has
+   * arrived says nothing yet: the original may have been on its way. A report of the duplicate, or another plain ACK
+   * for it, says that it was; progress beyond says that there was none.
+   */
   #tailProbeAnswered(ack: Acknowledgement, sample: AckSample): void {
-    if (before(sample.sndUna, this.#tailProbeEnd)) {
-      if (ack.sackedMore) this.tailProbeOutstanding = false;
-      return;
-    }
+    if (before(sample.sndUna, this.#tailProbeEnd)) return;
+    if (!this.#tailProbeRetransmitted) this.tailProbeOutstanding = false;
+    else if (ack.duplicateReported && ack.duplicateEnd === this.#tailProbeEnd) this.tailProbeOutstanding = false;
+    else if (after(sample.sndUna, this.#tailProbeEnd)) this.#tailProbeRepaired(sample);
+    else if (ack.advanced === 0 && !ack.sackedMore) this.tailProbeOutstanding = false;
+  }
+
+  #tailProbeRepaired(sample: AckSample): void {
     this.tailProbeOutstanding = false;
-    if (!this.#tailProbeRetransmitted || ack.duplicateReported) return;
-    if (this.recovering || ack.advanced === 0) return;
+    if (this.recovering) return;
     this.#window.slowStartThreshold = this.#control.threshold(this.#window, this.#window.size, sample.now);
     this.#window.size = Math.min(this.#window.size, this.#window.slowStartThreshold);
   }

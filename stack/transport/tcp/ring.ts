@@ -8,30 +8,32 @@
 /** The smallest storage, in bytes. */
 const smallestBytes = 4096;
 
-/** Storage of up to this size is kept for the next ring when it is given back, in bytes. */
-const largestKeptBytes = 256 * 1024;
-
-/** How many pieces of storage of each size are kept. */
-const keptPerSize = 64;
+/** So much storage is kept for the next rings when it is given back, in bytes, all pieces together. */
+const mostKeptBytes = 16 * 1024 * 1024;
 
 /** Recycles the storage of rings, which spares the allocator and its zeroing where connections come and go. */
 export class RingStorage {
+  /** By the number of leading zeros of their size. */
   readonly #free: Uint8Array<ArrayBuffer>[][] = [];
+  #kept = 0;
   /** Bytes that rings hold at present. */
   inUse: number = 0;
 
   /** Storage of `bytes` bytes, which is a power of two. Its contents are arbitrary. */
   allocate(bytes: number): Uint8Array<ArrayBuffer> {
     this.inUse += bytes;
-    return this.#free[Math.clz32(bytes)]?.pop() ?? new Uint8Array(bytes);
+    const kept = this.#free[Math.clz32(bytes)]?.pop();
+    if (kept === undefined) return new Uint8Array(bytes);
+    this.#kept -= bytes;
+    return kept;
   }
 
   /** Takes storage back. */
   release(storage: Uint8Array<ArrayBuffer>): void {
     this.inUse -= storage.length;
-    if (storage.length > largestKeptBytes) return;
-    const free = this.#free[Math.clz32(storage.length)] ??= [];
-    if (free.length < keptPerSize) free.push(storage);
+    if (this.#kept + storage.length > mostKeptBytes) return;
+    this.#kept += storage.length;
+    (this.#free[Math.clz32(storage.length)] ??= []).push(storage);
   }
 }
 

@@ -57,6 +57,8 @@ export class Scoreboard {
   #count = 0;
   /** No record before this index is lost and not sent again. */
   #retransmitHint = 0;
+  /** Whether any record remembers a run. */
+  #runsKnown = false;
   /** Sequence space that the records cover, in bytes. */
   outstanding: number = 0;
   /** The part of it that is marked sacked. */
@@ -207,7 +209,10 @@ export class Scoreboard {
       if ((table[row + Column.marks]! & Mark.sacked) === 0) break;
       next += Math.max(1, table[row + Column.run]!);
     }
-    if (next > index) table[this.#row(index) + Column.run] = next - index;
+    if (next > index) {
+      table[this.#row(index) + Column.run] = next - index;
+      this.#runsKnown = true;
+    }
     return next;
   }
 
@@ -260,6 +265,8 @@ export class Scoreboard {
 
   /** A record is sacked no longer: what is remembered of rows may lead across it. */
   #forgetRuns(): void {
+    if (!this.#runsKnown) return;
+    this.#runsKnown = false;
     for (let index = 0; index < this.#count; index++) this.#table[this.#row(index) + Column.run] = 0;
   }
 

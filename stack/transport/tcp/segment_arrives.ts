@@ -10,9 +10,13 @@ import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Connection } from "./connection.ts";
 import { Flag } from "./header.ts";
 import { AckNeed } from "./receive.ts";
+import { RecoveryState } from "./recovery.ts";
 import type { Segment } from "./segment.ts";
 import type { Sender } from "./send.ts";
 import { State } from "./state.ts";
+
+/** How far behind RCV.NXT a segment may end for its acknowledgement to count, in bytes. */
+const believedAge = 65_535;
 
 /** Handles a segment of a connection. The packet stays the caller's. */
 export function segmentArrives(connection: Connection, segment: Segment): void {
@@ -135,12 +139,14 @@ function sequenceAcceptable(connection: Connection, segment: Segment): boolean {
     connection.sendChallengeAck();
     return false;
   }
-  if (before(segment.sequence, receiver.rcvNxt)) receiver.noteDuplicateSegment(segment.sequence, segment.length);
+  receiver.noteDuplicateSegment(segment.sequence, segment.length);
   // A retransmission must be acknowledged again, whatever the limit says: its ACK may have been lost.
   if (segment.length > 0 || segment.fin) connection.sendAck();
   else connection.sendStrayAck();
-  // The peer's acknowledgement is news even if its data are not: both ends may probe each other's closed windows.
-  if (segment.ack && connection.state >= State.established && notAfter(segment.end, receiver.rcvNxt)) {
+  // The peer's acknowledgement is news even if its data are not: both ends may probe each other's closed windows. But
+  // not that of a segment from anywhere in the past, which somebody off the path could guess (RFC 5961 section 5).
+  const age = distance(receiver.rcvNxt, segment.end);
+  if (segment.ack && connection.state >= State.established && age >= 0 && age <= believedAge) {
     connection.heardFrom(segment);
     if (acknowledgementInRange(connection, segment)) takeAcknowledgement(connection, segment);
   }
@@ -230,7 +236,9 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   }
   if (sndUna === sender.initialSequence) {
     sender.handshakeAcknowledged(ack.retransmissionAcked);
-  } else if (ack.delivered > 0 || ack.duplicateReported || sender.recovery.recovering) {
+  } else if (
+    ack.delivered > 0 || ack.duplicateReported || sender.recovery.recovering || sender.recovery.tailProbeOutstanding
+  ) {
     sender.recovery.acknowledged(
       ack,
       context.sampleFor(sender, ack.delivered, now),
@@ -263,8 +271,10 @@ function sampleRoundTrip(sender: Sender, ack: Acknowledgement, echo: number, now
 /** A duplicate ACK (RFC 5681 section 2). */
 function isDuplicate(connection: Connection, segment: Segment): boolean {
   const { sender } = connection;
-  return sender.scoreboard.count > 0 && segment.acknowledgement === sender.sndUna && segment.length === 0 &&
-    !segment.fin && !segment.syn && windowOf(connection, segment) === sender.sndWnd;
+  // After a time-out, duplicate ACKs come from what was sent again although it had arrived (RFC 6582 section 4.1).
+  return sender.recovery.state !== RecoveryState.loss && sender.scoreboard.count > 0 &&
+    segment.acknowledgement === sender.sndUna && segment.length === 0 && !segment.fin && !segment.syn &&
+    windowOf(connection, segment) === sender.sndWnd;
 }
 
 /** What the acknowledgement of our FIN does to the state. */

@@ -157,6 +157,8 @@ export class Sender {
   /** Everything before `sequence` has been acknowledged: frees the buffer. */
   release(sequence: number): void {
     this.sndUna = sequence;
+    // Kept up to date, so that it is not taken for one ahead when the sequence space has come round half way.
+    if (!after(this.#smallEnd, sequence)) this.#smallEnd = sequence;
     const bytes = Math.min(distance(sequence, this.#dataStart), this.#queued);
     if (bytes <= 0) return;
     this.#ring.consume(bytes);
@@ -167,6 +169,7 @@ export class Sender {
 
   /** Takes the window of an acceptable segment over (RFC 9293 section 3.10.7.4) and returns whether it is a new one. */
   updateWindow(sequence: number, acknowledgement: number, window: number): boolean {
+    if (before(acknowledgement, this.sndUna)) return false;
     const newer = before(this.sndWl1, sequence) ||
       (this.sndWl1 === sequence && notAfter(this.sndWl2, acknowledgement));
     if (!newer) return false;
@@ -297,7 +300,10 @@ export class Sender {
         scoreboard.split(lost, add(scoreboard.start(lost), this.segmentBytes));
       }
       const fits = scoreboard.inFlight + scoreboard.size(lost) <= this.window.size;
-      if (!fits && scoreboard.inFlight > 0) return false;
+      if (!fits && scoreboard.inFlight > 0) {
+        this.windowLimited = true;
+        return false;
+      }
       // A window that the peer has shrunk below what is lost: the probe timer's business.
       if (this.sndWnd === 0 && this.recovery.state !== RecoveryState.loss) return false;
       this.#retransmit(lost, now);

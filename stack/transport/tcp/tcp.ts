@@ -12,7 +12,7 @@ import type { Networks } from "../../network/path.ts";
 import { ChecksumState, type Packet, type PacketPool } from "../../packet.ts";
 import { type ErrorEvent, ErrorKind, type TransportProtocol, Verdict } from "../../protocol.ts";
 import type { Random } from "../../random.ts";
-import { add, before, notAfter } from "../../sequence.ts";
+import { add, before } from "../../sequence.ts";
 import type { Timers } from "../../timers.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { FlowTable } from "../flow_table.ts";
@@ -313,7 +313,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
     // RFC 5927 section 4.1: only about something that is in the network can there be an error.
     const { sender } = connection;
     const sequence = sequenceNumber(view, transportAt);
-    if (before(sequence, sender.sndUna) || !notAfter(sequence, sender.sndNxt)) return;
+    if (before(sequence, sender.sndUna)) return;
+    if (!before(sequence, sender.sndNxt) && !(sender.probed && sequence === sender.sndNxt)) return;
     if (event.kind === ErrorKind.packetTooBig) this.#packetTooBig(connection, event.mtu);
     else if (connection.state < State.established && event.kind !== ErrorKind.timeExceeded) {
       // RFC 5461: while connecting, an unreachable peer is an answer; later it is a passing trouble.

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { after, before } from "../../sequence.ts";
+import { after, notAfter } from "../../sequence.ts";
 import type { Timer, Timers } from "../../timers.ts";
 import type { Path } from "../../network/path.ts";
 import type { Random } from "../../random.ts";
@@ -150,22 +150,31 @@ export class TimeWaitTable {
     const { options } = segment;
     const timestamped = entry.timestamps && options.hasTimestamps;
     if (segment.syn && !segment.ack) {
-      const newer = timestamped
-        ? after(options.timestampValue, entry.recentTimestamp)
-        : after(segment.sequence, entry.rcvNxt);
-      if (newer) {
+      if (this.#mayBegin(entry, segment)) {
         this.#counters.timeWaitReused++;
         this.remove(entry);
         return true;
       }
     }
-    if (timestamped && after(options.timestampValue, entry.recentTimestamp)) {
+    // RFC 7323 section 4.3: only from what could have been acknowledged.
+    if (
+      timestamped && notAfter(segment.sequence, entry.rcvNxt) && after(options.timestampValue, entry.recentTimestamp)
+    ) {
       entry.recentTimestamp = options.timestampValue;
     }
     // An old FIN again: our last ACK was lost, so the waiting starts anew.
-    if (segment.fin && !before(segment.end, entry.rcvNxt)) this.#restart(entry);
+    if (segment.fin && segment.end === entry.rcvNxt) this.#restart(entry);
     if (segment.sequenceLength > 0) this.#acknowledge(entry);
     return false;
+  }
+
+  /** Whether a SYN is certainly newer than all that the old connection may still have under way (RFC 6191 section 2). */
+  #mayBegin(entry: TimeWait, segment: Segment): boolean {
+    const { hasTimestamps, timestampValue } = segment.options;
+    const higher = after(segment.sequence, entry.rcvNxt);
+    if (!hasTimestamps) return higher;
+    if (!entry.timestamps) return true;
+    return after(timestampValue, entry.recentTimestamp) || (timestampValue === entry.recentTimestamp && higher);
   }
 
   #acknowledge(entry: TimeWait): void {

@@ -9,7 +9,7 @@
 import type { RttEstimator } from "../rtt.ts";
 import { type AckSample, type CongestionControl, type CongestionWindow, smallestThresholdSegments } from "./control.ts";
 import { HyStart } from "./hystart.ts";
-import { slowStart } from "./reno.ts";
+import { slowStart, slowStartLimitSegments } from "./reno.ts";
 
 /** C, in segments per second cubed (RFC 9438 section 5.1). */
 const growth = 0.4;
@@ -18,10 +18,20 @@ const beta = 0.7;
 /** Additive increase of the Reno-friendly estimate that makes it fair with `beta` (section 4.3). */
 const renoAlpha = (3 * (1 - beta)) / (1 + beta);
 
+/** What a congestion that was none must give back. */
+interface Saved {
+  readonly windowMax: number;
+  readonly epochStart: number;
+  readonly timeToMax: number;
+  readonly windowReno: number;
+  readonly windowPrior: number;
+}
+
 /** CUBIC's state for one connection. Windows are in segments, times in seconds. */
 export class Cubic implements CongestionControl {
   readonly name = "cubic";
-  readonly #slowStart = new HyStart();
+  /** Only the first slow start needs it: later ones know the threshold (RFC 9406 section 4.3). */
+  #hyStart: HyStart | null = null;
   /** The window just before the last decrease, W_max; 0 before the first. */
   #windowMax = 0;
   /** When the present congestion avoidance began, in milliseconds; -1 when it has to begin with the next ACK. */
@@ -32,18 +42,25 @@ export class Cubic implements CongestionControl {
   #windowReno = 0;
   /** The window when congestion was last met, from which `#windowReno` may grow faster (section 4.3). */
   #windowPrior = 0;
-  #saved = { windowMax: 0, epochStart: -1, timeToMax: 0, windowReno: 0, windowPrior: 0 };
+  /** When congestion avoidance was last at work, in milliseconds. */
+  #avoidedAt = 0;
+  #saved: Saved | null = null;
 
   /** Slow start below the threshold, the cubic function above it (section 4.2). */
   acknowledged(window: CongestionWindow, sample: AckSample): void {
     let bytes = sample.bytes;
-    if (window.inSlowStart) {
-      const advice = this.#slowStart.acknowledged(sample.rtt.latest, sample.sndUna, sample.sndNxt);
-      if (advice.done) window.slowStartThreshold = window.size;
-      else {
-        bytes = slowStart(window, bytes * advice.factor, advice.limit);
-        if (bytes === 0) return;
+    if (window.slowStartThreshold === Infinity) {
+      const hyStart = this.#hyStart ??= new HyStart();
+      const advice = hyStart.acknowledged(sample.rtt.latest, sample.sndUna, sample.sndNxt);
+      if (!advice.done) {
+        window.size += Math.min(bytes, advice.limit * window.segmentBytes) * advice.factor;
+        return;
       }
+      window.slowStartThreshold = window.size;
+      this.#hyStart = null;
+    } else if (window.inSlowStart) {
+      bytes = slowStart(window, bytes, slowStartLimitSegments);
+      if (bytes === 0) return;
     }
     this.#avoid(window, bytes, sample.rtt, sample.now);
   }
@@ -61,7 +78,11 @@ export class Cubic implements CongestionControl {
         this.#timeToMax = 0;
         this.#windowMax = current;
       }
+    } else if (now - this.#avoidedAt > rtt.smoothed) {
+      // Section 5.8: while the application, or the peer's window, held the sender back, time stood still.
+      this.#epochStart += now - this.#avoidedAt - rtt.smoothed;
     }
+    this.#avoidedAt = now;
     const elapsed = (now - this.#epochStart) / 1000;
     const offset = elapsed + rtt.smoothed / 1000 - this.#timeToMax;
     // Section 4.2: the target is one round trip ahead, and never more than half a window away.
@@ -95,20 +116,23 @@ export class Cubic implements CongestionControl {
 
   /** The window restarts from one segment; the next congestion avoidance begins where slow start ends (section 4.8). */
   timedOut(): void {
-    this.#slowStart.restart();
+    this.#windowMax = 0;
+    this.#epochStart = -1;
   }
 
-  /** Idle time does not count for the cubic function (section 4.9 of RFC 9438 on application-limited flows). */
-  idled(idle: number): void {
-    if (this.#epochStart >= 0) this.#epochStart += idle;
+  /** Slow start from the restart window is like the first one. */
+  idled(): void {
+    this.#hyStart?.restart();
   }
 
   /** Restores what the last {@linkcode Cubic.threshold} changed (section 4.9.2 on spurious fast retransmits). */
   undone(): void {
+    if (this.#saved === null) return;
     this.#windowMax = this.#saved.windowMax;
     this.#epochStart = this.#saved.epochStart;
     this.#timeToMax = this.#saved.timeToMax;
     this.#windowReno = this.#saved.windowReno;
     this.#windowPrior = this.#saved.windowPrior;
+    this.#saved = null;
   }
 }

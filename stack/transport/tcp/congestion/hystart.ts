@@ -18,18 +18,21 @@ const samplesNeeded = 8;
 const conservativeDivisor = 4;
 /** Rounds of conservative slow start until congestion avoidance begins. */
 const conservativeRounds = 5;
-/** Without pacing, growth for one ACK is limited to this many segments (RFC 9406 section 4.3: L). */
+/** Without pacing, one ACK counts for no more than this many segments (RFC 9406 section 4.3: L). */
 const limitSegments = 8;
 
 /** What slow start is to do with an ACK. */
 export interface SlowStartAdvice {
-  /** Acknowledged bytes count for this fraction. */
+  /** The window grows by this fraction of what is acknowledged. */
   factor: number;
-  /** Growth for one ACK, in segments. */
+  /** What is acknowledged counts up to this many segments an ACK. */
   limit: number;
   /** Whether slow start is over. */
   done: boolean;
 }
+
+/** The answer to every connection: it is used at once. */
+const advice: SlowStartAdvice = { factor: 1, limit: limitSegments, done: false };
 
 /** The state of one connection's slow start. */
 export class HyStart {
@@ -40,7 +43,6 @@ export class HyStart {
   #conservative = false;
   #baseline = Infinity;
   #roundsLeft = conservativeRounds;
-  readonly #advice: SlowStartAdvice = { factor: 1, limit: limitSegments, done: false };
 
   /** Begins anew: slow start begins after a time-out or a long idle time. */
   restart(): void {
@@ -56,9 +58,8 @@ export class HyStart {
    * The answer is the same object each time.
    */
   acknowledged(rtt: number, sndUna: number, sndNxt: number): SlowStartAdvice {
-    const advice = this.#advice;
     advice.done = false;
-    if (this.#windowEnd < 0 || notBefore(sndUna, this.#windowEnd)) this.#startRound(sndNxt, advice);
+    if (this.#windowEnd < 0 || notBefore(sndUna, this.#windowEnd)) this.#startRound(sndNxt);
     this.#roundMinimum = Math.min(this.#roundMinimum, rtt);
     this.#samples++;
     if (this.#samples >= samplesNeeded && this.#roundMinimum !== Infinity && this.#lastRoundMinimum !== Infinity) {
@@ -82,7 +83,7 @@ export class HyStart {
     return advice;
   }
 
-  #startRound(sndNxt: number, advice: SlowStartAdvice): void {
+  #startRound(sndNxt: number): void {
     if (this.#conservative && this.#windowEnd >= 0 && --this.#roundsLeft === 0) advice.done = true;
     this.#windowEnd = sndNxt;
     this.#lastRoundMinimum = this.#roundMinimum;

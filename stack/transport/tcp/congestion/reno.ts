@@ -35,10 +35,10 @@ export class Reno implements CongestionControl {
     }
   }
 
-  /** Half of what is in the network (RFC 5681 equation 4). */
+  /** Half of what is in the network (RFC 5681 equation 4), without what limited transmit added (RFC 3042). */
   threshold(window: CongestionWindow, inFlight: number): number {
     this.#acknowledged = 0;
-    return Math.max(inFlight / 2, smallestThresholdSegments * window.segmentBytes);
+    return Math.max(Math.min(inFlight, window.size) / 2, smallestThresholdSegments * window.segmentBytes);
   }
 
   /** Nothing beyond what the threshold says. */
