@@ -6,7 +6,7 @@
  * system, CAP_NET_ADMIN.
  *
  * @example Serve TCP on a TAP device
- * ```ts no-eval
+ * ```ts ignore
  * import { openTap, Stack } from "@tapstack/tapstack";
  *
  * await using stack = new Stack();

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Rtnetlink } from "../../mod.ts";
+import { KernelSocket } from "../kernel/kernel_datagrams.ts";
 import { kernelTest, run } from "../kernel/namespace.ts";
+import { assertSameBytes, noise, receiveAll, sendAll } from "../kernel/transfer.ts";
 import { lines, programCommand, RunningProgram } from "./run_program.ts";
 
 const hostname = "192.0.2.2";
@@ -17,17 +19,6 @@ function linkNames(): string[] {
   return kernel.links().map(({ name }) => name);
 }
 
-async function sendAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
-  for (let sent = 0; sent < bytes.length;) sent += await conn.write(bytes.subarray(sent));
-  await conn.closeWrite();
-}
-
-function noise(length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  for (let at = 0; at < length; at += 65536) crypto.getRandomValues(bytes.subarray(at, at + 65536));
-  return bytes;
-}
-
 kernelTest("echo answers the host's ping", async () => {
   await using _program = await startEcho();
   const report = await run("ping", "-c", "20", "-i", "0.01", hostname);
@@ -38,37 +29,29 @@ kernelTest("echo returns a megabyte over TCP byte for byte, and ends when its pe
   await using program = await startEcho();
   const bytes = noise(1 << 20);
   using conn = await Deno.connect({ hostname, port: 7 });
-  const [answer] = await Promise.all([new Response(conn.readable).bytes(), sendAll(conn, bytes)]);
-  assertEquals(answer.length, bytes.length);
-  assert(answer.every((byte, at) => byte === bytes[at]));
+  const [answer] = await Promise.all([receiveAll(conn), sendAll(conn, bytes)]);
+  assertSameBytes(answer, bytes);
   await program.line(/ 192\.0\.2\.1:\d+ connected$/);
   await program.line(/ 192\.0\.2\.1:\d+ closed after 1048576 bytes and [\d.]+ s$/);
 });
 
 kernelTest("echo serves many connections at once", async () => {
   await using _program = await startEcho("--port", "4007");
-  const results = await Promise.all(Array.from({ length: 50 }, async () => {
-    const bytes = noise(20_000);
+  await Promise.all(Array.from({ length: 50 }, async (_, index) => {
+    const bytes = noise(20_000, index + 1);
     using conn = await Deno.connect({ hostname, port: 4007 });
-    const [answer] = await Promise.all([new Response(conn.readable).bytes(), sendAll(conn, bytes)]);
-    return answer.length === bytes.length && answer.every((byte, at) => byte === bytes[at]);
+    const [answer] = await Promise.all([receiveAll(conn), sendAll(conn, bytes)]);
+    assertSameBytes(answer, bytes, `connection ${index}`);
   }));
-  assert(results.every((equal) => equal));
 });
 
 kernelTest("echo returns each UDP datagram to its sender", async () => {
   await using _program = await startEcho();
-  const socket = Deno.listenDatagram({ transport: "udp", hostname: "192.0.2.1", port: 0 });
-  try {
-    for (const length of [0, 1, 1472, 9000]) {
-      const bytes = noise(length);
-      await socket.send(bytes, { transport: "udp", hostname, port: 7 });
-      const [answer, from] = await socket.receive(new Uint8Array(65536));
-      assertEquals(answer, bytes);
-      assertEquals(from, { transport: "udp", hostname, port: 7 });
-    }
-  } finally {
-    socket.close();
+  await using socket = await KernelSocket.bind("192.0.2.1");
+  for (const length of [0, 1, 1472, 9000]) {
+    const bytes = noise(length);
+    await socket.send(bytes, hostname, 7);
+    assertEquals(await socket.receive(), { bytes, hostname, port: 7 });
   }
 });
 
@@ -127,11 +110,11 @@ kernelTest("at SIGINT a peer that does not close is given up after two seconds",
 
 kernelTest("a second signal ends echo at once", async () => {
   const before = linkNames();
-  await using program = await startEcho();
+  await using program = await startEcho("--log-level", "debug");
   using _conn = await Deno.connect({ hostname, port: 7 });
   await program.line(/ connected$/);
   program.signal("SIGINT");
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await program.line(/ SIGINT: closing$/);
   program.signal("SIGINT");
   assertEquals(await program.code(), 130);
   assertEquals(linkNames(), before);

@@ -5,7 +5,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { openTap, type TunTapDevice } from "../../ffi/tuntap.ts";
+import { concat } from "@std/bytes";
+import { openTap, type TapOptions, type TunTapDevice } from "../../ffi/tuntap.ts";
 import { describeFrame, type Description } from "../../stack/describe.ts";
 import { capture } from "../../stack/link/capture.ts";
 import type { Device } from "../../stack/link/device.ts";
@@ -15,7 +16,6 @@ import { Direction } from "../../stack/link/pcapng.ts";
 import { type AttachOptions, Stack, type StackOptions } from "../../stack/stack.ts";
 import type { TcpTrace } from "../../stack/transport/tcp/trace.ts";
 import type { UserConnection } from "../../stack/transport/tcp/user.ts";
-import { concat } from "@std/bytes";
 
 /** The kernel's address on the device, of 24 bits' prefix. */
 export const kernelAddress = "192.0.2.1";
@@ -26,11 +26,11 @@ export const absentAddress = "192.0.2.99";
 
 /** What a host is made of. */
 export interface HostOptions extends StackOptions {
-  /** The device's MTU. Default 1500. */
-  mtu?: number;
+  /** How the device is opened. The kernel's address is there by default. */
+  tap?: TapOptions;
   /** Puts another device in front of the TAP device. */
   wrap?: (tap: TunTapDevice) => Device;
-  /** How the device is attached. The address is there by default. */
+  /** How the device is attached. The stack's address is there by default. */
   attach?: AttachOptions;
 }
 
@@ -41,8 +41,8 @@ export class Host implements AsyncDisposable {
   readonly nic: Nic;
 
   constructor(options: HostOptions = {}) {
-    const { mtu, wrap = (tap) => tap, attach, ...stackOptions } = options;
-    this.tap = openTap({ hostAddresses: [`${kernelAddress}/24`], ...(mtu === undefined ? {} : { mtu }) });
+    const { tap, wrap = (device) => device, attach, ...stackOptions } = options;
+    this.tap = openTap({ hostAddresses: [`${kernelAddress}/24`], ...tap });
     this.stack = new Stack(stackOptions);
     this.nic = this.stack.attach(wrap(this.tap), { addresses: [`${stackAddress}/24`], ...attach });
   }

@@ -42,7 +42,8 @@ for (const opener of openers) {
 }
 
 kernelTest("200 connections at once return a megabyte each, exactly", async () => {
-  await using host = new Host();
+  // The kernel throws away what its queue towards us has no room for, and 200 senders start with 2000 frames.
+  await using host = new Host({ tap: { txQueueLength: 10_000 } });
   using listener = host.stack.listen({ port: 7 });
   const serving = (async () => {
     for await (const conn of listener) conn.readable.pipeTo(conn.writable);
@@ -196,8 +197,9 @@ kernelTest("the stack reaches the kernel again from a port whose last connection
     // The kernel's side ends first, so that it is the kernel's that has to wait.
     await theirs.closeWrite();
     assertEquals(await receiveAll(ours), new Uint8Array(0));
-    await sendAll(ours, noise(1000, round));
-    assertSameBytes(await receiveAll(theirs), noise(1000, round));
+    // Few bytes: the sequence numbers of the next connection are to lie beyond those of this one.
+    await sendAll(ours, noise(10, round));
+    assertEquals(await receiveAll(theirs), noise(10, round));
     assertEquals(await ours.closed, null);
     theirs.close();
     ours.close();

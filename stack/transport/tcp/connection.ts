@@ -237,6 +237,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** As {@linkcode Transmitter.transmit}. */
   transmit(flags: number, sequence: number, length: number): void {
     this.context.writer.write(this, flags, sequence, length);
+    if ((flags & Flag.fin) !== 0) this.#enterFinStates();
   }
 
   /** Sends an empty segment that acknowledges what has been received. */
@@ -286,17 +287,13 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Sends what is due: data, acknowledgements; and sets the timers. */
   flush(): void {
     if (this.#finished || this.#state < State.synReceived) return;
-    if (this.#state !== State.synReceived) {
-      this.sender.output(this.now);
-      this.#enterFinStates();
-    }
+    if (this.#state !== State.synReceived) this.sender.output(this.now);
     if (this.receiver.ackNeed === AckNeed.now) this.sendAck();
     this.timers.update();
   }
 
-  /** The FIN has gone out: the state says so. */
+  /** FIN has gone out, by whichever way: the state says so. */
   #enterFinStates(): void {
-    if (!this.sender.finSent) return;
     if (this.#state === State.established) this.setState(State.finWait1);
     else if (this.#state === State.closeWait) this.setState(State.lastAck);
   }

@@ -13,6 +13,7 @@ import { Flag } from "./header.ts";
 import { AckNeed } from "./receive.ts";
 import { add } from "../../sequence.ts";
 import { maximumTimeout } from "./rtt.ts";
+import { Mark } from "./scoreboard.ts";
 import { State } from "./state.ts";
 
 /** How long an acknowledgement may be delayed, in milliseconds (RFC 9293 section 3.8.6.3 allows 500). */
@@ -114,6 +115,10 @@ export class ConnectionTimers {
       this.#probeAt = Infinity;
       this.#probeBackoff = 0;
       if (this.#retransmitAt === Infinity) this.#retransmitAt = now + sender.rtt.timeout;
+      // The oldest segment has been sent again without a time-out: its answer takes a round trip from then on.
+      if (sender.scoreboard.has(0, Mark.retransmitted)) {
+        this.#retransmitAt = Math.max(this.#retransmitAt, sender.scoreboard.sentAt(0) + sender.rtt.timeout);
+      }
       deadline = Math.min(this.#retransmitAt, sender.recovery.reorderingDeadline, this.#tailProbeAt);
     } else {
       this.#retransmitAt = Infinity;

@@ -95,10 +95,11 @@ export class Listener implements UserListener, ConnectionParent {
     this.onAcceptable?.();
   }
 
-  /** A connection is over before it was accepted. One that has data or an end to show is kept. */
+  /** A connection is over before it was accepted: nobody will see it, nor what it received. */
   ended(connection: Connection): void {
     this.#synQueue.delete(connection);
     this.#acceptQueue.delete(connection);
+    connection.receiver.discard();
   }
 
   /** The connection that has waited longest, or null. */

@@ -74,7 +74,7 @@ export class Receiver {
   #unacknowledged = 0;
   /** Segments that are still to be acknowledged at once. */
   #quick = quickAcknowledgements;
-  /** How many of them there were because delaying was in vain. */
+  /** How many were granted when delaying was last in vain; doubled each time. */
   #granted = 0;
   /** `bytesReceived` when the application last sent. */
   #bytesAnswered = 0;
@@ -232,7 +232,7 @@ export class Receiver {
 
   /** A segment goes out that acknowledges everything up to RCV.NXT. */
   acknowledged(): void {
-    if (this.ackNeed === AckNeed.now && this.#quick > 0 && --this.#quick === 0) this.#granted = 0;
+    if (this.ackNeed === AckNeed.now && this.#quick > 0) this.#quick--;
     this.ackNeed = AckNeed.none;
     this.#unacknowledged = 0;
     this.lastAckSent = this.rcvNxt;

@@ -167,7 +167,7 @@ function arrivesReset(connection: Connection, segment: Segment): void {
 
 /** In a simultaneous open the peer's SYN comes again, with the acknowledgement of ours. */
 function isAnswerToSimultaneousOpen(connection: Connection, segment: Segment): boolean {
-  return connection.state === State.synReceived && !connection.passive && segment.ack &&
+  return connection.state === State.synReceived && !connection.passive && segment.syn && segment.ack &&
     !segment.rst && add(segment.sequence, 1) === connection.receiver.rcvNxt;
 }
 

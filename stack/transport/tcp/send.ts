@@ -194,7 +194,7 @@ export class Sender {
       this.sndNxt = add(this.initialSequence, 1);
       this.scoreboard.append(this.initialSequence, this.sndNxt, now, Mark.syn);
     } else {
-      this.scoreboard.resent(0, now);
+      this.scoreboard.resentAsProbe(0, now);
       this.segmentsRetransmitted++;
     }
   }

@@ -294,6 +294,7 @@ export interface WireOptions {
 class Pipe extends FakeNetwork {
   far!: Tcp;
   farNetwork!: Pipe;
+  #lastArrival = 0;
 
   constructor(
     address: string,
@@ -317,7 +318,9 @@ class Pipe extends FakeNetwork {
         const destination = this.farNetwork.own;
         this.farNetwork.deliver(this.far, { source, destination, bytes, arrivedAt: this.time.now });
       });
-      timer.start(delay + jitter * fraction(this.chance));
+      // One after the other, as on a wire, unless jitter reorders them.
+      this.#lastArrival = Math.max(this.#lastArrival + 0.001, this.time.now + delay);
+      timer.startAt(this.#lastArrival + jitter * fraction(this.chance));
     }
     return Verdict.done;
   }

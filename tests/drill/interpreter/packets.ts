@@ -1,0 +1,257 @@
+/**
+ * The packets of a script: which connection they belong to, how those that arrive are made, and whether those that the
+ * stack has sent are the ones expected.
+ *
+ * @module
+ */
+
+import type { IcmpSpec, IpSpec, PacketSpec, PortPair, TcpSpec, UdpSpec } from "./ast.ts";
+import { ScriptFailure, ScriptSkipped } from "./failure.ts";
+import { Flow } from "./flow.ts";
+import { describeExpected, compareIp, compareTcp, continues, type Relaxation } from "./match.ts";
+import { formatLive, formatSegment } from "./format.ts";
+import type { Host } from "./host.ts";
+import { icmpNumbers } from "./icmp.ts";
+import { type LiveIcmp, type LivePacket, type LiveTcp, makePacket, Protocol, writeIpHeader } from "./live_packet.ts";
+import { pattern } from "./pattern.ts";
+import { tcpOptionBytes } from "./tcp_options.ts";
+import { usualPort } from "./tcp_socket.ts";
+
+/** The first port that the peers of a listener use; each has one of its own. */
+const firstRemotePort = 40_000;
+
+/** TTL of packets that arrive, unless the script says another. */
+const usualTimeToLive = 255;
+
+/** How packets are compared. */
+export interface PacketsOptions {
+  readonly host: Host;
+  readonly ignore: ReadonlySet<Relaxation>;
+  /** Whether each segment must stand in the script as it is, without joining several to a longer one. */
+  readonly strictSegments: boolean;
+}
+
+/** The packets of one script. */
+export class Packets {
+  readonly #host: Host;
+  readonly #ignore: ReadonlySet<Relaxation>;
+  readonly #strictSegments: boolean;
+  readonly #flows = new Map<string, Flow>();
+  #current: Flow | null = null;
+  #listeningPort: number | null = null;
+  #nextRemotePort = firstRemotePort;
+
+  /** No connection is known yet. */
+  constructor(options: PacketsOptions) {
+    this.#host = options.host;
+    this.#ignore = options.ignore;
+    this.#strictSegments = options.strictSegments;
+  }
+
+  /** A socket listens: the next packet that arrives comes from a new peer. */
+  listening(port: number): void {
+    this.#listeningPort = port;
+  }
+
+  /** A socket connects: packets belong to it from now on. */
+  connecting(localPort: number, remotePort: number): void {
+    this.#current = this.#flow(localPort, remotePort);
+    this.#listeningPort = null;
+  }
+
+  /** The connection that packets belong to at present. */
+  get current(): Flow | null {
+    return this.#current;
+  }
+
+  #flow(localPort: number, remotePort: number): Flow {
+    const key = `${localPort}:${remotePort}`;
+    let flow = this.#flows.get(key);
+    if (flow === undefined) this.#flows.set(key, flow = new Flow(localPort, remotePort));
+    return flow;
+  }
+
+  /** The connection of a packet that arrives. */
+  #inboundFlow(ports: PortPair | null): Flow {
+    if (ports !== null) return this.#current = this.#flow(ports.destination, ports.source);
+    if (this.#listeningPort !== null) {
+      this.#current = this.#flow(this.#listeningPort, this.#nextRemotePort++);
+      this.#listeningPort = null;
+    }
+    return this.#current ??= this.#flow(usualPort, this.#nextRemotePort++);
+  }
+
+  /** The bytes of a packet that arrives. */
+  arriving(spec: PacketSpec): Uint8Array {
+    switch (spec.kind) {
+      case "tcp":
+        return this.#tcpArriving(spec);
+      case "udp":
+        return this.#udpArriving(spec);
+      case "icmp":
+        return this.#icmpArriving(spec);
+    }
+  }
+
+  #ipHeader(ip: IpSpec, protocol: number) {
+    const ecn = ip.ecn === "anyEct" ? 2 : ip.ecn ?? 0;
+    return {
+      source: this.#host.remote,
+      destination: this.#host.local,
+      protocol,
+      tos: ip.tos ?? ecn,
+      ttl: ip.ttl ?? usualTimeToLive,
+      flowLabel: ip.flowLabel ?? 0,
+    };
+  }
+
+  #tcpArriving(spec: TcpSpec): Uint8Array {
+    const flow = this.#inboundFlow(spec.ports);
+    const { sequence, acknowledgement, options } = flow.toWire(spec);
+    const optionBytes = tcpOptionBytes(options);
+    const header = 20 + optionBytes.length;
+    if (header > 60) throw new ScriptFailure(`these options take ${optionBytes.length} bytes, a header has room for 40`);
+    const bytes = new Uint8Array(header + spec.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint16(0, flow.remotePort);
+    view.setUint16(2, flow.localPort);
+    view.setUint32(4, sequence);
+    view.setUint32(8, acknowledgement);
+    view.setUint16(12, (header << 10) | spec.flags);
+    view.setUint16(14, spec.window ?? 0);
+    view.setUint16(18, spec.urgent ?? 0);
+    bytes.set(optionBytes, 20);
+    bytes.set(pattern(flow.inboundPosition(spec), spec.length), header);
+    return makePacket(this.#ipHeader(spec.ip, Protocol.tcp), bytes, 16);
+  }
+
+  #udpArriving(spec: UdpSpec): Uint8Array {
+    const flow = this.#inboundFlow(spec.ports);
+    const bytes = new Uint8Array(8 + spec.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint16(0, flow.remotePort);
+    view.setUint16(2, flow.localPort);
+    view.setUint16(4, bytes.length);
+    bytes.set(pattern(0, spec.length), 8);
+    return makePacket(this.#ipHeader(spec.ip, Protocol.udp), bytes, 6);
+  }
+
+  /** An ICMP message; an error quotes the IP header of what we sent, and eight bytes of what is behind it. */
+  #icmpArriving(spec: IcmpSpec): Uint8Array {
+    const { family } = this.#host.local;
+    if (spec.family !== family) throw new ScriptSkipped(`this script speaks ICMP of IPv${spec.family}`);
+    const { type, code } = icmpNumbers(spec);
+    const { quoted } = spec;
+    const quotedHeader = family === 4 ? 20 : 40;
+    const bytes = new Uint8Array(8 + (quoted === null ? 0 : quotedHeader + 8));
+    const view = new DataView(bytes.buffer);
+    view.setUint8(0, type);
+    view.setUint8(1, code);
+    view.setUint32(4, spec.mtu ?? 0);
+    if (quoted !== null) {
+      const flow = this.#inboundFlow(null);
+      const inner = new DataView(bytes.buffer, 8);
+      const protocol = quoted.protocol === "tcp" ? Protocol.tcp : Protocol.udp;
+      const length = quoted.length + (quoted.protocol === "tcp" ? 20 : 8);
+      writeIpHeader(inner, {
+        source: this.#host.local,
+        destination: this.#host.remote,
+        protocol,
+        tos: 0,
+        ttl: 64,
+        flowLabel: 0,
+      }, length);
+      inner.setUint16(quotedHeader, flow.localPort);
+      inner.setUint16(quotedHeader + 2, flow.remotePort);
+      if (quoted.protocol === "tcp") inner.setUint32(quotedHeader + 4, flow.quotedSequence(quoted.sequence));
+      else inner.setUint16(quotedHeader + 4, length);
+    }
+    const ip = this.#ipHeader(spec.ip, family === 4 ? Protocol.icmpv4 : Protocol.icmpv6);
+    return makePacket(ip, bytes, 2);
+  }
+
+  /** A packet that the stack has sent, as text. */
+  describe(live: LivePacket): string {
+    return `> ${formatLive(live, live.kind === "tcp" ? this.#outboundFlow(live) : null)}`;
+  }
+
+  #outboundFlow(live: LiveTcp): Flow {
+    return this.#flow(live.sourcePort, live.destinationPort);
+  }
+
+  /**
+   * Takes the next packet that the stack has sent, and compares it with what is expected. Returns when it was sent.
+   *
+   * @throws {ScriptFailure} If it differs.
+   */
+  take(spec: PacketSpec, slack: number): LivePacket {
+    const live = this.#host.device.sent.shift()!;
+    const wrong = compareIp(spec.ip, live, this.#ignore);
+    if (live.kind !== spec.kind) {
+      throw new ScriptFailure(`expected ${spec.kind}, came ${this.describe(live)}`);
+    }
+    if (spec.kind === "tcp" && live.kind === "tcp") this.#compareTcp(spec, live, wrong, slack);
+    else if (spec.kind === "udp" && live.payload.length !== spec.length) {
+      throw new ScriptFailure(`expected > udp (${spec.length}), came ${this.describe(live)}`);
+    } else if (spec.kind === "icmp" && live.kind === "icmp") compareIcmp(spec, live);
+    if (wrong.length > 0) throw new ScriptFailure(`came ${this.describe(live)} with ${wrong.join(", ")}`);
+    return live;
+  }
+
+  #compareTcp(spec: TcpSpec, live: LiveTcp, wrong: string[], slack: number): void {
+    const flow = this.#outboundFlow(live);
+    if (spec.ports !== null) {
+      if (spec.ports.source !== live.sourcePort || spec.ports.destination !== live.destinationPort) {
+        wrong.push(`ports ${live.sourcePort} > ${live.destinationPort}`);
+      }
+    } else if (flow !== this.#current) {
+      wrong.push(`ports ${live.sourcePort} > ${live.destinationPort}, which are another connection's`);
+    }
+    flow.learn(spec, live);
+    this.#checkPayload(flow, live);
+    let segment = flow.toScript(live);
+    const { sent } = this.#host.device;
+    const first = segment;
+    while (!this.#strictSegments && segment.length < spec.length) {
+      const next = sent[0];
+      if (next?.kind !== "tcp" || this.#outboundFlow(next) !== flow) break;
+      const part = flow.toScript(next);
+      if (!continues(spec, first, part, segment.length)) break;
+      sent.shift();
+      this.#checkPayload(flow, next);
+      segment = { ...segment, length: segment.length + part.length, flags: segment.flags | part.flags };
+    }
+    const adjusted = spec.sequence === null ? { ...spec, sequence: segment.sequence } : spec;
+    const differences = compareTcp(adjusted, segment, this.#ignore, slack);
+    if (differences.length > 0) {
+      throw new ScriptFailure(
+        `expected ${describeExpected(spec)}, came > ${formatSegment(segment)} (${differences.join("; ")})`,
+      );
+    }
+  }
+
+  /** Whether the stack sends what was written to it. */
+  #checkPayload(flow: Flow, live: LiveTcp): void {
+    if (live.payload.length === 0) return;
+    const connection = this.#host.connection(flow.localPort, flow.remotePort);
+    if (connection === null) return;
+    const position = flow.outboundPosition(live);
+    const skipped = Math.max(0, -position);
+    const difference = this.#host.written(connection).firstDifference(position + skipped, live.payload.subarray(skipped));
+    if (difference >= 0) {
+      throw new ScriptFailure(`byte ${difference} of what was written is not what came in ${this.describe(live)}`);
+    }
+  }
+}
+
+function compareIcmp(spec: IcmpSpec, live: LiveIcmp): void {
+  const { type, code } = icmpNumbers(spec);
+  if (live.type !== type || live.code !== code) {
+    throw new ScriptFailure(
+      `expected ICMP ${spec.type} ${spec.code ?? ""} (type ${type}, code ${code}), came type ${live.type} code ${live.code}`,
+    );
+  }
+  if (spec.mtu !== null && spec.mtu !== live.rest) {
+    throw new ScriptFailure(`expected an MTU of ${spec.mtu}, came ${live.rest}`);
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * What the stack under test starts with: the settings of the command line, and those that a script makes in the manner
+ * of `sysctl`.
+ *
+ * @module
+ */
+
+import { Cubic } from "../../../stack/transport/tcp/congestion/cubic.ts";
+import { Reno } from "../../../stack/transport/tcp/congestion/reno.ts";
+import type { CongestionControl } from "../../../stack/transport/tcp/congestion/control.ts";
+import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
+
+/** Congestion control algorithms by the names that scripts use. */
+const algorithms: Readonly<Record<string, () => CongestionControl>> = {
+  cubic: () => new Cubic(),
+  reno: () => new Reno(),
+  newreno: () => new Reno(),
+};
+
+/** Settings of the stack under test. They may change while a script runs. */
+export class Profile {
+  /** Offer and accept timestamps. */
+  timestamps: boolean = true;
+  /** Offer and accept selective acknowledgements. */
+  selectiveAcknowledgements: boolean = true;
+  /** Offer and accept window scaling. */
+  windowScaling: boolean = true;
+  /** Name of the congestion control algorithm. */
+  congestionControl: string = "cubic";
+  /** Milliseconds in TIME-WAIT. */
+  timeWait: number = 60_000;
+  /** What connections start with. */
+  readonly settings: Partial<ConnectionSettings> = {};
+  /** Called after a change. */
+  onChange: (() => void) | null = null;
+
+  /** State for a new connection. */
+  makeCongestionControl(): CongestionControl {
+    return (algorithms[this.congestionControl] ?? algorithms.cubic!)();
+  }
+
+  /** Chooses a congestion control algorithm and returns whether there is one of that name. */
+  chooseCongestionControl(name: string): boolean {
+    if (algorithms[name] === undefined) return false;
+    this.congestionControl = name;
+    return true;
+  }
+
+  /**
+   * Sets a value by its name, as `sysctl` of Linux or FreeBSD calls it or as this program's `--set` does, and returns
+   * whether the stack has such a thing.
+   */
+  set(name: string, value: string): boolean {
+    const change = changes[name.replaceAll("/", ".").replace(/^(?:net\.)?(?:ipv4|ipv6|inet\.tcp|inet|core)\./, "")];
+    if (change === undefined) return false;
+    const known = change(this, value.trim().replaceAll(/^["']|["']$/g, "")) !== false;
+    this.onChange?.();
+    return known;
+  }
+}
+
+type Change = (profile: Profile, value: string) => void | boolean;
+
+/** The last of several numbers: the limit, where there are a least, a first and a greatest value. */
+function last(value: string): number {
+  return Number(value.trim().split(/\s+/).at(-1));
+}
+
+const isOn = (value: string) => Number(value) !== 0;
+
+const scalingAndTimestamps: Change = (profile, value) => {
+  profile.windowScaling = profile.timestamps = isOn(value);
+};
+
+const setting = (name: "keepAliveIdle" | "keepAliveInterval" | "keepAliveCount", scale: number): Change =>
+(profile, value) => {
+  profile.settings[name] = Number(value) * scale;
+};
+
+const receiveBuffer: Change = (profile, value) => {
+  profile.settings.receiveBufferBytes = last(value);
+};
+
+const sendBuffer: Change = (profile, value) => {
+  profile.settings.sendBufferBytes = last(value);
+};
+
+const congestion: Change = (profile, value) => profile.chooseCongestionControl(value);
+
+const changes: Readonly<Record<string, Change>> = {
+  tcp_sack: (profile, value) => {
+    profile.selectiveAcknowledgements = isOn(value);
+  },
+  "sack.enable": (profile, value) => {
+    profile.selectiveAcknowledgements = isOn(value);
+  },
+  tcp_timestamps: (profile, value) => {
+    profile.timestamps = isOn(value);
+  },
+  tcp_window_scaling: (profile, value) => {
+    profile.windowScaling = isOn(value);
+  },
+  rfc1323: scalingAndTimestamps,
+  tcp_congestion_control: congestion,
+  "cc.algorithm": congestion,
+  tcp_rmem: receiveBuffer,
+  "receive-buffer": receiveBuffer,
+  recvspace: receiveBuffer,
+  tcp_wmem: sendBuffer,
+  "send-buffer": sendBuffer,
+  sendspace: sendBuffer,
+  tcp_keepalive_time: setting("keepAliveIdle", 1000),
+  tcp_keepalive_intvl: setting("keepAliveInterval", 1000),
+  tcp_keepalive_probes: setting("keepAliveCount", 1),
+  keepidle: setting("keepAliveIdle", 1),
+  keepintvl: setting("keepAliveInterval", 1),
+  keepcnt: setting("keepAliveCount", 1),
+  always_keepalive: (profile, value) => {
+    profile.settings.keepAlive = isOn(value);
+  },
+  "time-wait": (profile, value) => {
+    profile.timeWait = Number(value);
+  },
+  // FreeBSD's value is the maximum segment lifetime in milliseconds, of which TIME-WAIT lasts two.
+  msl: (profile, value) => {
+    profile.timeWait = 2 * Number(value);
+  },
+};
+
+/** The names that {@linkcode Profile.set} knows. */
+export const settingNames: readonly string[] = Object.keys(changes).sort();
+
+/** The settings that a command makes, as pairs of name and value; none if it is no command that makes any. */
+export function settingsOf(command: string): [name: string, value: string][] {
+  const settings: [string, string][] = [];
+  for (const [, name, quoted, plain] of command.matchAll(/([a-z][\w.\/-]*)\s*=\s*(?:["']([^"'\n]*)["']|([^\s;&"']+))/g)) {
+    settings.push([name!, quoted ?? plain!]);
+  }
+  for (const [, value, path] of command.matchAll(/echo\s+["']?([^"'>\n]+?)["']?\s*>\s*\/proc\/sys\/(\S+)/g)) {
+    settings.push([path!, value!]);
+  }
+  return settings;
+}

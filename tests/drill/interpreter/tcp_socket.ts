@@ -1,0 +1,236 @@
+/**
+ * TCP sockets as POSIX has them, over the stack's own calls.
+ *
+ * @module
+ */
+
+import type { Endpoint } from "../../../stack/transport/endpoint.ts";
+import { IpAddress } from "../../../stack/address.ts";
+import type { Connection } from "../../../stack/transport/tcp/connection.ts";
+import type { Listener } from "../../../stack/transport/tcp/listener.ts";
+import { State } from "../../../stack/transport/tcp/state.ts";
+import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
+import { constants } from "./constants.ts";
+import { Descriptor, type OptionValue, PollEvent } from "./descriptor.ts";
+import { blocked, type Errno, errnoNumbers, errnoOf, errnoThrown, type Outcome } from "./errno.ts";
+import { ScriptFailure } from "./failure.ts";
+import type { Host } from "./host.ts";
+import { pattern } from "./pattern.ts";
+import { readTcpOption, type TcpOptionState, writeTcpOption } from "./tcp_socket_options.ts";
+import type { SocketAddress } from "./values.ts";
+
+/** The port that scripts mean by `...`, on either side. */
+export const usualPort = 8080;
+
+/** A TCP socket: fresh, listening, or one connection. */
+export class TcpSocket extends Descriptor implements TcpOptionState {
+  readonly host: Host;
+  readonly settings: Partial<ConnectionSettings>;
+  linger: { on: boolean; seconds: number } = { on: false, seconds: 0 };
+  connection: Connection | null = null;
+  #local: Endpoint | null = null;
+  #listener: Listener | null = null;
+  #error: Errno | null = null;
+  /** Whether somebody has been told that the connection is established. */
+  #reported = false;
+  #over = false;
+  #readShut = false;
+  #writeShut = false;
+  #received = 0;
+  #lingerUntil = -1;
+
+  /** A fresh socket; its connection starts with `settings`. */
+  constructor(host: Host, settings: Partial<ConnectionSettings> = host.profile.settings) {
+    super();
+    this.host = host;
+    this.settings = { ...settings };
+  }
+
+  override bind(address: SocketAddress): Outcome {
+    if (this.#local !== null) return "EINVAL";
+    const { family } = this.host.local;
+    this.#local = { address: address.address ?? IpAddress.unspecified(family), port: address.port ?? usualPort };
+    return 0;
+  }
+
+  override listen(backlog: number): Outcome {
+    if (this.connection !== null) return "EINVAL";
+    if (this.#listener !== null) return 0;
+    const local = this.#local ?? { address: IpAddress.unspecified(this.host.local.family), port: 0 };
+    try {
+      this.#listener = this.host.stack.tcp.listen({ local, backlog: Math.max(1, backlog), settings: this.settings });
+    } catch (error) {
+      return errnoThrown(error);
+    }
+    return 0;
+  }
+
+  /** The port that it listens on, or null. */
+  get listeningPort(): number | null {
+    return this.#listener?.local.port ?? null;
+  }
+
+  override accept(): Descriptor | Errno | typeof blocked {
+    if (this.#listener === null) return "EINVAL";
+    const connection = this.#listener.accept();
+    if (connection === null) return blocked;
+    const child = new TcpSocket(this.host, this.settings);
+    child.linger = { ...this.linger };
+    child.#reported = true;
+    child.#take(connection);
+    return child;
+  }
+
+  override connect(address: SocketAddress): Outcome {
+    if (this.#listener !== null) return "EISCONN";
+    if (this.connection === null) return this.#startConnecting(address);
+    if (this.#error !== null) return this.#takeError()!;
+    if (this.#over) return "ECONNABORTED";
+    if (this.connection.state < State.established) return this.nonBlocking ? "EALREADY" : blocked;
+    if (this.#reported) return "EISCONN";
+    this.#reported = true;
+    return 0;
+  }
+
+  #startConnecting(address: SocketAddress): Outcome {
+    const { host } = this;
+    const remote = { address: address.address ?? host.remote, port: address.port ?? usualPort };
+    const local = this.#local;
+    try {
+      const connection = host.stack.tcp.connect({
+        remote,
+        localAddress: local === null || local.address.isUnspecified ? null : local.address,
+        localPort: local?.port ?? 0,
+        settings: this.settings,
+      });
+      this.#take(connection);
+    } catch (error) {
+      return errnoThrown(error);
+    }
+    return this.nonBlocking ? "EINPROGRESS" : blocked;
+  }
+
+  #take(connection: Connection): void {
+    this.connection = connection;
+    connection.observer = {
+      established: () => {},
+      readable: () => {},
+      writable: () => {},
+      closed: (failure) => {
+        this.#over = true;
+        if (failure !== null) this.#error = errnoOf(failure.name);
+      },
+    };
+  }
+
+  override receive(length: number, flags: number): Outcome {
+    const { connection } = this;
+    if (connection === null) return "ENOTCONN";
+    const { receivable } = connection;
+    const complete = (flags & constants.MSG_WAITALL!) === 0 || receivable >= length || connection.ended || this.#over;
+    if (receivable > 0 && length > 0 && complete) {
+      if ((flags & constants.MSG_PEEK!) !== 0) return Math.min(receivable, length);
+      const target = new Uint8Array(Math.min(receivable, length));
+      const received = connection.receive(target);
+      const expected = pattern(this.#received, received);
+      const wrong = expected.findIndex((byte, index) => byte !== target[index]);
+      if (wrong >= 0) throw new ScriptFailure(`byte ${this.#received + wrong} of what was received is not the one sent`);
+      this.#received += received;
+      return received;
+    }
+    if (this.#error !== null) return this.#takeError()!;
+    if (length === 0 || connection.ended || this.#over || this.#readShut) return 0;
+    return blocked;
+  }
+
+  override send(length: number, literal: Uint8Array | null): Outcome {
+    const { connection } = this;
+    if (connection === null) return "ENOTCONN";
+    if (this.#error !== null) return this.#takeError()!;
+    if (this.#over || this.#writeShut) return "EPIPE";
+    if (connection.state < State.established) return blocked;
+    const written = this.host.written(connection);
+    const bytes = literal ?? written.next(length);
+    const taken = connection.send(bytes);
+    written.append(bytes.subarray(0, taken));
+    return taken === 0 && bytes.length > 0 ? blocked : taken;
+  }
+
+  override shutdown(how: number): Outcome {
+    if (this.#listener !== null && how !== constants.SHUT_WR) {
+      this.#listener.close();
+      this.#listener = null;
+      return 0;
+    }
+    const { connection } = this;
+    if (connection === null || this.#over || connection.state < State.synReceived) return "ENOTCONN";
+    if (how !== constants.SHUT_WR) this.#readShut = true;
+    if (how !== constants.SHUT_RD) {
+      this.#writeShut = true;
+      connection.shutdown();
+    }
+    return 0;
+  }
+
+  override close(): Outcome {
+    this.#listener?.close();
+    const { connection, linger } = this;
+    if (connection === null) return 0;
+    if (linger.on && linger.seconds === 0) {
+      connection.abort();
+      return 0;
+    }
+    connection.close();
+    if (!linger.on || this.#over || connection.state >= State.finWait2) return 0;
+    if (this.#lingerUntil < 0) this.#lingerUntil = this.host.now + 1000 * linger.seconds;
+    return this.host.now >= this.#lingerUntil ? 0 : blocked;
+  }
+
+  override setOption(level: string, name: string, value: OptionValue): Outcome {
+    return writeTcpOption(this, level, name, value);
+  }
+
+  override getOption(level: string, name: string): OptionValue | Errno {
+    if (name === "SO_ERROR") {
+      const error = this.#takeError();
+      return { number: error === null ? 0 : errnoNumbers[error] ?? -1, second: 0, text: error };
+    }
+    return readTcpOption(this, level, name);
+  }
+
+  override get receivable(): number {
+    return this.connection?.receivable ?? 0;
+  }
+
+  override get unacknowledged(): number {
+    return this.connection?.unacknowledged ?? 0;
+  }
+
+  override get unsent(): number {
+    return this.connection?.sender.unsent ?? 0;
+  }
+
+  override get ready(): number {
+    if (this.#listener !== null) return this.#listener.acceptable > 0 ? PollEvent.in : 0;
+    const { connection } = this;
+    if (connection === null) return PollEvent.out | PollEvent.hangUp;
+    let events = 0;
+    const { state } = connection;
+    const ended = connection.ended || this.#over;
+    const peerClosed = ended || state >= State.closeWait;
+    if (connection.receivable > 0 || peerClosed || this.#readShut) events |= PollEvent.in;
+    if (peerClosed || this.#readShut) events |= PollEvent.peerClosed;
+    if (this.#over || (state >= State.established && connection.unacknowledged < connection.settings.sendBufferBytes)) {
+      events |= PollEvent.out;
+    }
+    if (this.#error !== null) events |= PollEvent.error;
+    if (this.#over || (peerClosed && this.#writeShut)) events |= PollEvent.hangUp;
+    return events;
+  }
+
+  #takeError(): Errno | null {
+    const error = this.#error;
+    this.#error = null;
+    return error;
+  }
+}

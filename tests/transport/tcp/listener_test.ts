@@ -1,0 +1,77 @@
+import { assertEquals } from "@std/assert";
+import { State } from "../../../stack/transport/tcp/state.ts";
+import { type Harness, tcpTest } from "./harness.ts";
+
+/** A client on its own port completes its handshake, and may send. */
+function join(t: Harness, port: number, data = ""): void {
+  t.peerPort = port;
+  t.receives("S 0:0(0) win 1000").receives(". 1:1(0) ack 1");
+  if (data !== "") t.receives(data);
+}
+
+tcpTest("connections are accepted in the order in which their handshakes were completed", (t) => {
+  t.listen();
+  for (const port of [6001, 6002]) {
+    t.peerPort = port;
+    t.receives("S 0:0(0) win 1000");
+  }
+  t.receives(". 1:1(0) ack 1");
+  t.peerPort = 6001;
+  t.receives(". 1:1(0) ack 1");
+  assertEquals([t.listener!.accept()?.remote.port, t.listener!.accept()?.remote.port], [6002, 6001]);
+  assertEquals(t.listener!.accept(), null);
+  t.takeSent();
+});
+
+tcpTest("whoever waits is told for each connection that can be accepted", (t) => {
+  t.listen();
+  let told = 0;
+  t.listener!.onAcceptable = () => void told++;
+  join(t, 6001);
+  join(t, 6002);
+  assertEquals([told, t.listener!.acceptable, t.listener!.handshakes], [2, 2, 0]);
+  t.takeSent();
+});
+
+tcpTest("a connection that is reset before it was accepted is not accepted, and holds nothing", (t) => {
+  t.listen();
+  join(t, 6001, "P. 1:101(100) ack 1");
+  assertEquals(t.tcp.storage.inUse > 0, true);
+  t.receives("R 101:101(0)");
+  assertEquals([t.listener!.acceptable, t.listener!.accept(), t.tcp.storage.inUse], [0, null, 0]);
+  t.takeSent();
+});
+
+tcpTest("one that the peer has closed can still be accepted, with its data and its end", (t) => {
+  t.listen();
+  join(t, 6001, "FP. 1:101(100) ack 1");
+  t.connection = t.listener!.accept()!;
+  assertEquals([t.read(), t.connection.ended, t.connection.state], [100, true, State.closeWait]);
+  t.takeSent();
+});
+
+tcpTest("a connection that was accepted is the listener's no longer", (t) => {
+  t.listen();
+  join(t, 6001);
+  const connection = t.listener!.accept()!;
+  t.listener!.close();
+  assertEquals(connection.state, State.established);
+  t.takeSent();
+});
+
+tcpTest("closing twice is closing once", (t) => {
+  t.listen();
+  join(t, 6001);
+  t.takeSent();
+  t.listener!.close();
+  t.listener!.close();
+  assertEquals([t.takeSent().length, t.tcp.listeners().length, t.tcp.connections().length], [1, 0, 0]);
+});
+
+tcpTest("connections start with the listener's settings", (t) => {
+  t.listen({ noDelay: true, receiveBufferBytes: 4000 });
+  join(t, 6001);
+  const { settings } = t.listener!.accept()!;
+  assertEquals([settings.noDelay, settings.receiveBufferBytes, settings.keepAlive], [true, 4000, false]);
+  assertEquals(t.takeSent()[0]?.window, 4000);
+});
