@@ -11,6 +11,12 @@ import { interfaceAddress, interfaceName, stationAddress, wholeNumber } from "./
 /** A documentation network (RFC 5737), which collides with nothing. */
 const defaultHost = IpPrefix.parse("192.0.2.1/24");
 
+/**
+ * Frames that the kernel may have on their way to a program. Its own 1000 overflow when some hundred connections begin
+ * at the same time: what it loses then, its TCP takes long to make up for.
+ */
+const queueLength = 10_000;
+
 /** The options that choose the device and its addresses. */
 export const deviceOptions = {
   tap: optional("NAME", "Name of the TAP device (default: the next free of tap0, tap1, ...)", interfaceName),
@@ -86,7 +92,8 @@ export class HostSide {
   readonly #undo: ((kernel: Rtnetlink) => void)[] = [];
 
   /**
-   * Gives the host its address on the device, sets the device's MTU unless that is null, and switches the device on.
+   * Gives the host its address on the device, sets the device's MTU unless that is null, lengthens its queue, and
+   * switches it on.
    *
    * @throws {Error} If the kernel refuses, or another interface has these addresses. Nothing is left behind.
    */
@@ -118,6 +125,11 @@ export class HostSide {
     if (mtu !== null && mtu !== link.mtu) {
       device.mtu = mtu;
       this.#undo.push((kernel) => kernel.changeLink(name, { mtu: link.mtu }));
+    }
+    // An interface that is on is somebody else's, who may have left no privilege to change it.
+    if (!link.up && link.txQueueLength < queueLength) {
+      kernel.changeLink(name, { txQueueLength: queueLength });
+      this.#undo.push((kernel) => kernel.changeLink(name, { txQueueLength: link.txQueueLength }));
     }
     if (!present) {
       kernel.addAddress(name, host);

@@ -126,12 +126,12 @@ kernelTest("echo gives a persistent device back as it was", async () => {
   await using _ = program;
   using kernel = new Rtnetlink();
   const during = kernel.link("keep0");
-  assertEquals({ up: during.up, mtu: during.mtu }, { up: true, mtu: 1300 });
+  assertEquals([during.up, during.mtu, during.txQueueLength], [true, 1300, 10_000]);
   assert(kernel.addresses("keep0").some(({ prefix }) => String(prefix) === "10.9.8.1/24"));
   program.signal("SIGINT");
   assertEquals(await program.code(), 0);
   const after = kernel.link("keep0");
-  assertEquals({ up: after.up, mtu: after.mtu }, { up: false, mtu: 1500 });
+  assertEquals([after.up, after.mtu, after.txQueueLength], [false, 1500, 1000]);
   assertEquals(kernel.addresses("keep0"), []);
 }, { programs: ["ip"] });
 

@@ -16,6 +16,7 @@ import { Direction } from "../../stack/link/pcapng.ts";
 import { type AttachOptions, Stack, type StackOptions } from "../../stack/stack.ts";
 import type { TcpTrace } from "../../stack/transport/tcp/trace.ts";
 import type { UserConnection } from "../../stack/transport/tcp/user.ts";
+import { configureKernel } from "./namespace.ts";
 
 /** The kernel's address on the device, of 24 bits' prefix. */
 export const kernelAddress = "192.0.2.1";
@@ -62,6 +63,14 @@ export class Host implements AsyncDisposable {
     await this.stack.close();
     assertClosed(this.stack);
   }
+}
+
+/** A host whose kernel is a router: it forwards what the stack sends beyond it. The test has to need `settings`. */
+export function routedHost(options: HostOptions = {}): Host {
+  configureKernel("ipv4/ip_forward", 1);
+  // By default the kernel sends one ICMP error a second to a host.
+  configureKernel("ipv4/icmp_ratelimit", 0);
+  return new Host({ attach: { gateway: kernelAddress }, ...options });
 }
 
 /** Asserts that a closed stack has given everything back. */

@@ -105,12 +105,10 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   if (connection.state === State.synReceived && !completesHandshake(connection, segment)) return;
   if (!acknowledgementAcceptable(connection, segment)) return;
   takeAcknowledgement(connection, segment);
-  if (connection.finished) return;
+  if (connection.finished || connection.state === State.timeWait) return;
   if (sender.updateWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment))) {
     connection.queueFlush();
   }
-  afterOurFin(connection);
-  if (connection.finished || connection.state === State.timeWait) return;
   if (segment.length > 0 || segment.fin) takeText(connection, segment);
 }
 
@@ -248,6 +246,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
     );
   }
   if (ack.advanced > 0 && sndUna !== sender.initialSequence) connection.observer?.writable();
+  afterOurFin(connection);
 }
 
 /** Echoes tell whole milliseconds: a difference of less than this between two ways to measure means nothing. */

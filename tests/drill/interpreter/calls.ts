@@ -77,8 +77,7 @@ export class Calls {
       send: send(3, null),
       sendto: send(3, 4),
       writev: (call) => this.#sendVector(call, call.arguments[1], 0),
-      sendmsg: (call) =>
-        this.#sendVector(call, fieldOf(call.arguments[1], ["msg_iov"], 1), this.#number(call, 2, 0)),
+      sendmsg: (call) => this.#sendVector(call, fieldOf(call.arguments[1], ["msg_iov"], 1), this.#number(call, 2, 0)),
       shutdown: (call) => this.#on(call, (socket) => socket.shutdown(this.#number(call, 1))),
       close: (call) => this.#close(call),
       setsockopt: (call) => this.#on(call, (socket) => this.#setOption(socket, call)),
@@ -119,7 +118,7 @@ export class Calls {
   #open(call: CallAction, descriptor: Descriptor | Errno): Outcome {
     if (typeof descriptor === "string") return descriptor;
     let number = call.result.from === null ? 3 : numberOf(call.result.from, this.#options.define, 3);
-    if (call.result.from === null) while (this.#descriptors.has(number)) number++;
+    if (call.result.from === null) { while (this.#descriptors.has(number)) number++; }
     if (number < 0) return 0;
     if (this.#descriptors.has(number)) throw new ScriptFailure(`descriptor ${number} is in use already`);
     this.#descriptors.set(number, descriptor);
@@ -237,7 +236,9 @@ export class Calls {
       ? expected.text === value.text
       : expected.number === value.number && (name !== "SO_LINGER" || expected.second === value.second);
     if (!same) {
-      throw new ScriptFailure(`expected ${name} ${expected.text ?? expected.number}, it is ${value.text ?? value.number}`);
+      throw new ScriptFailure(
+        `expected ${name} ${expected.text ?? expected.number}, it is ${value.text ?? value.number}`,
+      );
     }
     return 0;
   }

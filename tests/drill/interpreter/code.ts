@@ -12,7 +12,12 @@ import { Scanner } from "./scanner.ts";
 type Value = number | string;
 
 /** Binary operators by strength, the weakest first; `and`, `or`, `not` and comparisons are weaker still. */
-const operators: readonly (readonly string[])[] = [["|"], ["^"], ["&"], ["<<", ">>"], ["+", "-"], ["*", "//", "/", "%"]];
+const operators: readonly (readonly string[])[] = [["|"], ["^"], ["&"], ["<<", ">>"], ["+", "-"], [
+  "*",
+  "//",
+  "/",
+  "%",
+]];
 
 const comparisons = ["==", "!=", "<=", ">=", "<", ">"];
 
@@ -91,7 +96,7 @@ class Statement {
     }
     if (scanner.match(/print\b/y)) {
       const parts: Value[] = [];
-      if (!scanner.done) do parts.push(this.#expression()); while (scanner.accept(","));
+      if (!scanner.done) { do parts.push(this.#expression()); while (scanner.accept(",")); }
       this.#print(parts.join(" "));
       return;
     }

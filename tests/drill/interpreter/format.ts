@@ -47,7 +47,9 @@ export function formatLive(live: LivePacket, flow: Flow | null): string {
   switch (live.kind) {
     case "tcp":
       return flow === null
-        ? `${live.sourcePort} > ${live.destinationPort} ${formatFlags(live.flags)} ${live.sequence}(${live.payload.length})`
+        ? `${live.sourcePort} > ${live.destinationPort} ${
+          formatFlags(live.flags)
+        } ${live.sequence}(${live.payload.length})`
         : formatSegment(flow.toScript(live));
     case "udp":
       return `udp (${live.payload.length})`;

@@ -119,13 +119,13 @@ export class Host {
 
   /**
    * Lets time pass until `moment`, in milliseconds since the script began, or until `done` holds, and returns whether
-   * it does. `between` is called whenever everything has been done at one moment, and says whether it did something.
+   * it does.
    */
-  advance(moment: number, between: () => boolean, done: () => boolean = () => false): boolean {
+  advance(moment: number, done: () => boolean = () => false): boolean {
     const { time } = this;
     const end = this.start + moment;
     for (;;) {
-      do time.settle(); while (between());
+      time.settle();
       if (done()) return true;
       if (time.now >= end) return false;
       time.clock.set(Math.max(time.now, Math.min(time.nextDeadline(), end)));

@@ -8,7 +8,7 @@
 import type { IcmpSpec, IpSpec, PacketSpec, PortPair, TcpSpec, UdpSpec } from "./ast.ts";
 import { ScriptFailure, ScriptSkipped } from "./failure.ts";
 import { Flow } from "./flow.ts";
-import { describeExpected, compareIp, compareTcp, continues, type Relaxation } from "./match.ts";
+import { compareIp, compareTcp, continues, describeExpected, type Relaxation } from "./match.ts";
 import { formatLive, formatSegment } from "./format.ts";
 import type { Host } from "./host.ts";
 import { icmpNumbers } from "./icmp.ts";
@@ -110,7 +110,9 @@ export class Packets {
     const { sequence, acknowledgement, options } = flow.toWire(spec);
     const optionBytes = tcpOptionBytes(options);
     const header = 20 + optionBytes.length;
-    if (header > 60) throw new ScriptFailure(`these options take ${optionBytes.length} bytes, a header has room for 40`);
+    if (header > 60) {
+      throw new ScriptFailure(`these options take ${optionBytes.length} bytes, a header has room for 40`);
+    }
     const bytes = new Uint8Array(header + spec.length);
     const view = new DataView(bytes.buffer);
     view.setUint16(0, flow.remotePort);
@@ -237,7 +239,10 @@ export class Packets {
     if (connection === null) return;
     const position = flow.outboundPosition(live);
     const skipped = Math.max(0, -position);
-    const difference = this.#host.written(connection).firstDifference(position + skipped, live.payload.subarray(skipped));
+    const difference = this.#host.written(connection).firstDifference(
+      position + skipped,
+      live.payload.subarray(skipped),
+    );
     if (difference >= 0) {
       throw new ScriptFailure(`byte ${difference} of what was written is not what came in ${this.describe(live)}`);
     }
@@ -248,7 +253,9 @@ function compareIcmp(spec: IcmpSpec, live: LiveIcmp): void {
   const { type, code } = icmpNumbers(spec);
   if (live.type !== type || live.code !== code) {
     throw new ScriptFailure(
-      `expected ICMP ${spec.type} ${spec.code ?? ""} (type ${type}, code ${code}), came type ${live.type} code ${live.code}`,
+      `expected ICMP ${spec.type} ${
+        spec.code ?? ""
+      } (type ${type}, code ${code}), came type ${live.type} code ${live.code}`,
     );
   }
   if (spec.mtu !== null && spec.mtu !== live.rest) {

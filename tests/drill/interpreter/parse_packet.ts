@@ -119,7 +119,10 @@ function parseTcp(
   ports: PortPair | null,
   define: (name: string) => string | undefined,
 ): TcpSpec {
-  const [letters] = scanner.need(/[SFRPUEWA.0-7]+(?=\s)|-(?=\s)/y, "flags of a TCP segment like `S.`, or `udp` or `icmp`");
+  const [letters] = scanner.need(
+    /[SFRPUEWA.0-7]+(?=\s)|-(?=\s)/y,
+    "flags of a TCP segment like `S.`, or `udp` or `icmp`",
+  );
   let flags = 0;
   for (const letter of letters === "-" ? "" : letters) {
     const ace = Number(letter);

@@ -51,7 +51,11 @@ export class Profile {
    * whether the stack has such a thing.
    */
   set(name: string, value: string): boolean {
-    const change = changes[name.replaceAll("/", ".").replace(/^(?:net\.)?(?:ipv4|ipv6|inet\.tcp|inet|core)\./, "")];
+    const short = name.replaceAll("/", ".").replace(
+      /^(?:proc\.sys\.)?(?:net\.(?:ipv4|ipv6|inet\.tcp|inet|core)\.)?/,
+      "",
+    );
+    const change = changes[short];
     if (change === undefined) return false;
     const known = change(this, value.trim().replaceAll(/^["']|["']$/g, "")) !== false;
     this.onChange?.();
@@ -72,10 +76,10 @@ const scalingAndTimestamps: Change = (profile, value) => {
   profile.windowScaling = profile.timestamps = isOn(value);
 };
 
-const setting = (name: "keepAliveIdle" | "keepAliveInterval" | "keepAliveCount", scale: number): Change =>
-(profile, value) => {
-  profile.settings[name] = Number(value) * scale;
-};
+const setting =
+  (name: "keepAliveIdle" | "keepAliveInterval" | "keepAliveCount", scale: number): Change => (profile, value) => {
+    profile.settings[name] = Number(value) * scale;
+  };
 
 const receiveBuffer: Change = (profile, value) => {
   profile.settings.receiveBufferBytes = last(value);
@@ -133,7 +137,10 @@ export const settingNames: readonly string[] = Object.keys(changes).sort();
 /** The settings that a command makes, as pairs of name and value; none if it is no command that makes any. */
 export function settingsOf(command: string): [name: string, value: string][] {
   const settings: [string, string][] = [];
-  for (const [, name, quoted, plain] of command.matchAll(/([a-z][\w.\/-]*)\s*=\s*(?:["']([^"'\n]*)["']|([^\s;&"']+))/g)) {
+  if (!/sysctl|\/proc\/sys\//.test(command)) return settings;
+  for (
+    const [, name, quoted, plain] of command.matchAll(/([a-z][\w.\/-]*)\s*=\s*(?:["']([^"'\n]*)["']|([^\s;&"']+))/g)
+  ) {
     settings.push([name!, quoted ?? plain!]);
   }
   for (const [, value, path] of command.matchAll(/echo\s+["']?([^"'>\n]+?)["']?\s*>\s*\/proc\/sys\/(\S+)/g)) {

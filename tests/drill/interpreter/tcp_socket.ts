@@ -134,7 +134,9 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
       const received = connection.receive(target);
       const expected = pattern(this.#received, received);
       const wrong = expected.findIndex((byte, index) => byte !== target[index]);
-      if (wrong >= 0) throw new ScriptFailure(`byte ${this.#received + wrong} of what was received is not the one sent`);
+      if (wrong >= 0) {
+        throw new ScriptFailure(`byte ${this.#received + wrong} of what was received is not the one sent`);
+      }
       this.#received += received;
       return received;
     }

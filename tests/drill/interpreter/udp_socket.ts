@@ -106,7 +106,6 @@ export class UdpSocket extends Descriptor {
     return events;
   }
 
-
   #try(call: () => Outcome): Outcome {
     try {
       return call();

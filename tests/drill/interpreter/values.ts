@@ -80,8 +80,14 @@ export function namesIn(expression: Expression | undefined): string[] {
 }
 
 /** A field of a structure by any of its names; `position` is where it stands if it has none. */
-export function fieldOf(expression: Expression | undefined, names: readonly string[], position: number): Expression | undefined {
-  if (expression?.kind === "list" && expression.items.length === 1) return fieldOf(expression.items[0], names, position);
+export function fieldOf(
+  expression: Expression | undefined,
+  names: readonly string[],
+  position: number,
+): Expression | undefined {
+  if (expression?.kind === "list" && expression.items.length === 1) {
+    return fieldOf(expression.items[0], names, position);
+  }
   if (expression?.kind !== "struct") return undefined;
   const named = expression.fields.find(({ name }) => names.includes(name));
   if (named !== undefined) return named.value;

@@ -39,6 +39,15 @@ tcpTest("both close at once: CLOSING, TIME-WAIT", (t) => {
   assertEquals(t.read(), 5);
 });
 
+tcpTest("the acknowledgement of our FIN counts on a segment that brings nothing else new", (t) => {
+  t.accept(plain).receives(". 1:6(5) ack 1").connection.shutdown();
+  t.receives("F. 6:6(0) ack 1").takeSent();
+  assertEquals(t.state, "CLOSING");
+  t.receives(". 1:6(5) ack 2");
+  assertEquals([t.state, t.tcp.timeWait.size], ["TIME-WAIT", 1]);
+  assertEquals(t.read(), 5);
+});
+
 tcpTest("FIN that acknowledges ours: straight to TIME-WAIT", (t) => {
   t.accept(plain).connection.shutdown();
   t.takeSent();
