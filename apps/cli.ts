@@ -36,6 +36,8 @@ export interface Option<Value> {
   readonly placeholder?: string;
   /** What it does, for the help text. */
   readonly help: string;
+  /** Whether it may be given several times: its values are then put together with commas. */
+  readonly repeatable?: boolean;
   /** What it is when it is not given. */
   readonly fallback: Value;
   /**
@@ -60,8 +62,8 @@ export interface Program<Specification extends Options> {
   readonly name: string;
   /** What it does, in one sentence. */
   readonly summary: string;
-  /** The argument that it takes, for the help text; absent if it takes none. */
-  readonly operand?: { readonly placeholder: string; readonly help: string };
+  /** The argument that it takes, or the arguments, for the help text; absent if it takes none. */
+  readonly operand?: { readonly placeholder: string; readonly help: string; readonly repeatable?: boolean };
   /** Its options but `--help`, which every program has. */
   readonly options: Specification;
   /** Arguments worth copying and what they do. */
@@ -76,6 +78,8 @@ export interface CommandLine<Specification extends Options> {
   readonly values: Values<Specification>;
   /** The argument that is no option, where one was given. */
   readonly operand: string | null;
+  /** All arguments that are no option. */
+  readonly operands: readonly string[];
 }
 
 /** An option without a value: false unless it is given. */
@@ -99,15 +103,22 @@ export function parseCommandLine<Specification extends Options>(
     // "_": an argument that looks like a number stays the text that it is.
     string: ["_", ...namesWhere(entries, (option) => option.placeholder !== undefined)],
     boolean: ["help", ...namesWhere(entries, (option) => option.placeholder === undefined)],
+    collect: namesWhere(entries, (option) => option.repeatable === true),
     alias,
     unknown: refuseUnknownOption,
   });
   const values: Record<string, unknown> = {};
-  for (const [name, option] of entries) values[name] = given.help ? option.fallback : read(name, option, given[name]);
+  for (const [name, option] of entries) {
+    const value = given[name];
+    const isAbsent = given.help || (Array.isArray(value) && value.length === 0);
+    values[name] = isAbsent ? option.fallback : read(name, option, value);
+  }
   const operands = given._.map(String);
   const surplus = operands[program.operand === undefined ? 0 : 1];
-  if (surplus !== undefined && !given.help) throw new UsageError(`Unexpected argument "${surplus}"`);
-  return { help: given.help === true, values: values as Values<Specification>, operand: operands[0] ?? null };
+  if (surplus !== undefined && !given.help && !program.operand?.repeatable) {
+    throw new UsageError(`Unexpected argument "${surplus}"`);
+  }
+  return { help: given.help === true, values: values as Values<Specification>, operand: operands[0] ?? null, operands };
 }
 
 function namesWhere(entries: readonly [string, Option<unknown>][], test: (option: Option<unknown>) => boolean) {

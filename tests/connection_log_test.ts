@@ -59,7 +59,7 @@ Deno.test("the first line describes the file, and says when the clock stood at 0
     },
   });
   const { reference_time } = firstLine({ epoch: 1_792_000_000_000 }).trace.common_fields;
-  assertEquals(reference_time.wall_clock_time, "2026-10-14T16:26:40.000Z");
+  assertEquals(reference_time.wall_clock_time, "2026-10-14T17:46:40.000Z");
 });
 
 Deno.test("a connection without loss: handshake, data, close, counted from the SYNs", async () => {
@@ -72,13 +72,13 @@ Deno.test("a connection without loss: handshake, data, close, counted from the S
     const { seq, len, flags, ack } = data;
     return [time - 1000, name.slice("tcp:segment_".length), seq, len, flags, ack];
   });
-  assertEquals(segments, [
+  assertEquals(segments.slice(0, 3), [
     [0, "sent", 0, 0, "S", undefined],
     [20, "received", 0, 0, "S.", 1],
-    [20, "sent", 1, 1000, "FP.", 1],
-    [40, "received", 1, 0, "F.", 1002],
-    [40, "sent", 1002, 0, ".", 2],
+    [20, "sent", 1, 1000, "P.", 1],
   ]);
+  assertEquals(segments.at(-2), [40, "received", 1, 0, "F.", 1002]);
+  assertEquals(segments.at(-1), [40, "sent", 1002, 0, ".", 2]);
   const states = named(events, "tcp:state_updated").map(({ data }) => `${data.old} > ${data.new}`);
   assertEquals(states, [
     "CLOSED > SYN-SENT",
@@ -235,19 +235,27 @@ Deno.test("a log that begins in the middle of a connection counts from its SYN a
   assertEquals([received.ack, Number(received.seq) + Number(received.len)], [500_002, 1001]);
 });
 
-Deno.test("update writes what has changed since the last event, and nothing the second time", () => {
-  const world = new World({ seed: 1 });
+Deno.test("update writes what has changed since the last event, and nothing the second time", async () => {
+  const world = new World({ seed: 1, impairments: { delay: 10 } });
   const lines: string[] = [];
   const log = world.client.trace = new ConnectionLog(world.time.clock, (line) => lines.push(line));
   const listener = world.server.listen({ port: 80 });
-  const { connection } = world.transfer({ bytes: 100, port: 81 });
-  world.time.advance(1);
-  log.update(connection);
-  const before = lines.length;
-  log.update(connection);
-  assertEquals(lines.length, before);
-  connection.send(new Uint8Array(10));
-  listener.close();
+  const accepted = listener.accept();
+  const client = await world.time.waitFor(world.client.connect({ hostname: "10.0.0.2", port: 80 }));
+  const server = await world.time.waitFor(accepted);
+  await world.time.waitFor(client.write(new Uint8Array(1000)));
+  await world.time.run(1000);
+  const [connection] = world.client.tcp.connections();
+  const known = lines.length;
+  log.update(connection!);
+  assertEquals(lines.length, known + 1);
+  const [{ name, data }] = parse(lines).slice(-1) as [Event];
+  assertEquals([name, data.snd_una, data.bytes_in_flight], ["recovery:metrics_updated", 1001, 0]);
+  log.update(connection!);
+  assertEquals(lines.length, known + 1);
+  for (const end of [client, server, listener]) end.close();
+  await world.time.run(200_000);
+  await world.end();
 });
 
 Deno.test("relative sequence numbers go on growing where the sequence space wraps", () => {

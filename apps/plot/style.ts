@@ -79,7 +79,7 @@ export function styleSheet(): string {
     ".segment.retransmission, .segment.late, .segment.probe { stroke-width: 2; stroke-linecap: butt; }",
     ".ack, .edge, .cwnd { stroke-width: 1.5; }",
     ".duplicate { stroke-width: 1.2; }",
-    ".sack { stroke-width: 1.5; stroke-opacity: 0.75; }",
+    ".sack { stroke-width: 1.2; stroke-opacity: 0.7; }",
     ".ssthresh { stroke-width: 1.5; stroke-dasharray: 6 4; }",
     ".flight { stroke-width: 1; fill-opacity: 0.25; }",
     "text.mark { font-size: 11px; font-weight: 600; paint-order: stroke; stroke-width: 3px; stroke-linejoin: round; }",

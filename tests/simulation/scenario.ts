@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { IpAddress } from "../../stack/address.ts";
 import type { ImpairmentOptions } from "../../stack/link/impairment.ts";
 import { below, fraction, SeededRandom } from "../../stack/random.ts";
@@ -55,16 +55,19 @@ export function drawScenario(seed: number): Scenario {
   const pick = <Item>(...items: Item[]) => items[below(random, items.length)]!;
   /** Small numbers are as likely as large ones. */
   const scaled = (least: number, most: number) => Math.floor(least * (most / least) ** fraction(random));
+  const outage = () => {
+    const from = scaled(1, 20_000);
+    return { from, until: from + scaled(10, 5000) };
+  };
   const impairment = (): ImpairmentOptions => ({
     ...(chance(0.6) ? { loss: fraction(random) / 10 } : {}),
-    ...(chance(0.1) ? { burstLoss: { enter: 0.01, leave: 0.3 } } : {}),
     ...(chance(0.2) ? { duplicate: fraction(random) / 5 } : {}),
     ...(chance(0.2) ? { corrupt: fraction(random) / 20 } : {}),
     ...(chance(0.3) ? { reorder: fraction(random) / 4, reorderDelay: scaled(1, 100) } : {}),
     ...(chance(0.8) ? { delay: scaled(1, 200) } : {}),
     ...(chance(0.3) ? { jitter: scaled(1, 50), jitterReorders: chance(0.5) } : {}),
     ...(chance(0.3) ? { rate: scaled(100_000, 100_000_000), queueBytes: scaled(10_000, 200_000) } : {}),
-    ...(chance(0.05) ? { outages: [{ from: 100, until: 100 + scaled(100, 5000) }] } : {}),
+    ...(chance(0.2) ? { outages: Array.from({ length: 1 + below(random, 4) }, outage) } : {}),
   });
   const settings = (): Partial<ConnectionSettings> => ({
     sendBufferBytes: scaled(1000, 1_000_000),
@@ -190,13 +193,18 @@ export interface Outcome {
   world: World;
 }
 
-/** Runs a scenario until nothing happens any more, and asserts that nothing is left. `trace` watches the client. */
-export async function runScenario(scenario: Scenario, trace: TcpTrace | null = null): Promise<Outcome> {
+/** Runs a scenario until nothing happens any more, and asserts that nothing is left. `trace` watches the client, `other` the server. */
+export async function runScenario(
+  scenario: Scenario,
+  trace: TcpTrace | null = null,
+  other: TcpTrace | null = null,
+): Promise<Outcome> {
   const { seed, mtu, impairments, tcp, reno, settings, behaviours } = scenario;
   const congestionControl = () => reno ? new Reno() : new Cubic();
   const world = new World({ seed, mtu, impairments, tcp: { ...tcp, congestionControl } });
   const { time } = world;
   world.client.trace = trace;
+  world.server.trace = other;
   const startedAt = time.now;
   const now = () => time.now - startedAt;
   const local = { address: IpAddress.unspecified4, port: 80 };
@@ -220,11 +228,33 @@ export async function runScenario(scenario: Scenario, trace: TcpTrace | null = n
     nextDeadline: () => Math.min(...wakeUps.filter((at) => at > now())) + startedAt,
   });
   const isOver = () => client.over && (server === null ? client.failure !== undefined : server.over);
-  time.runUntil(() => isOver() && now() > Math.max(...wakeUps), limit);
+  time.runUntil(() => isOver() && now() >= Math.max(...wakeUps), limit);
   const duration = now();
   listener.close();
   // TIME-WAIT, orphans, and what is still on the wire come to their end.
   time.advance(500_000);
   await world.end();
   return { client, server, duration, world };
+}
+
+/** What a scenario without anybody who quits must come to: everything, both ways, without failure. */
+export function assertExact({ client, server }: Outcome): void {
+  assertEquals([client.failure, server?.failure], [null, null], "failures");
+  assertEquals([client.written, server!.written], [client.behaviour.bytes, server!.behaviour.bytes], "bytes written");
+  assertEquals([server!.read, client.read], [client.written, server!.written], "bytes read");
+  assert(client.ended && server!.ended, "the end was not read");
+}
+
+/** What must hold if somebody quits: nobody reads more than was written, or takes a part for the whole. */
+export function assertPlausible({ client, server }: Outcome): void {
+  for (const [from, to] of [[client, server], [server, client]]) {
+    if (from === null || to === null) continue;
+    assert((to?.read ?? 0) <= (from?.written ?? 0), "more was read than was written");
+    if (to?.ended) assertEquals(to.read, from?.written, "the end was read before all bytes were");
+  }
+  for (const side of [client, server]) {
+    const name = side?.failure?.name;
+    const expected = [undefined, "ConnectionReset", "ConnectionRefused", "TimedOut", "ConnectionAborted"];
+    assert(expected.includes(name), `${name}`);
+  }
 }

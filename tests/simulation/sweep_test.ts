@@ -6,32 +6,10 @@
  * @module
  */
 
-import { assert, assertEquals, assertGreater } from "@std/assert";
-import { drawScenario, type Outcome, runScenario } from "./scenario.ts";
+import { assertEquals, assertGreater } from "@std/assert";
+import { assertExact, assertPlausible, drawScenario, runScenario } from "./scenario.ts";
 
 const runs = 400;
-
-/** What a scenario without anybody who quits must come to: everything, both ways, without failure. */
-function assertExact({ client, server }: Outcome): void {
-  assertEquals([client.failure, server?.failure], [null, null], "failures");
-  assertEquals([client.written, server!.written], [client.behaviour.bytes, server!.behaviour.bytes], "bytes written");
-  assertEquals([server!.read, client.read], [client.written, server!.written], "bytes read");
-  assert(client.ended && server!.ended, "the end was not read");
-}
-
-/** What must hold if somebody quits: nobody reads more than was written, or takes a part for the whole. */
-function assertPlausible({ client, server }: Outcome): void {
-  for (const [from, to] of [[client, server], [server, client]]) {
-    if (from === null || to === null) continue;
-    assert((to?.read ?? 0) <= (from?.written ?? 0), "more was read than was written");
-    if (to?.ended) assertEquals(to.read, from?.written, "the end was read before all bytes were");
-  }
-  for (const side of [client, server]) {
-    const name = side?.failure?.name;
-    const expected = [undefined, "ConnectionReset", "ConnectionRefused", "TimedOut", "ConnectionAborted"];
-    assert(expected.includes(name), `${name}`);
-  }
-}
 
 const seeds = Deno.env.has("TAPSTACK_SEED")
   ? [Number(Deno.env.get("TAPSTACK_SEED"))]

@@ -7,7 +7,7 @@
 
 import type { Path } from "../../network/path.ts";
 import type { ErrorName } from "../../errors.ts";
-import { distance, later } from "../../sequence.ts";
+import { distance } from "../../sequence.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Flow } from "../flow_table.ts";
 import type { TcpContext } from "./context.ts";
@@ -17,8 +17,9 @@ import { AckNeed, Receiver } from "./receive.ts";
 import { recoveryStateNames } from "./recovery.ts";
 import { Sender, type Transmitter } from "./send.ts";
 import type { Segment } from "./segment.ts";
+import { announcedSegmentBytes, type SegmentSource } from "./segment_writer.ts";
 import { State, stateName } from "./state.ts";
-import { ConnectionTimers } from "./connection_timers.ts";
+import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionObserver, ConnectionSettings, Failure, TcpInfo, UserConnection } from "./user.ts";
 
@@ -42,7 +43,7 @@ const smallestSegmentBytes = 48;
 const strayAcknowledgementBurst = 8;
 
 /** One connection. */
-export class Connection implements UserConnection, Flow<Connection>, Transmitter {
+export class Connection implements UserConnection, Flow<Connection>, Transmitter, TimedConnection, SegmentSource {
   /** Our end. */
   readonly local: Endpoint;
   /** The peer's end. */
@@ -50,7 +51,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** The way to the peer. */
   readonly path: Path;
   /** What all connections of a stack share. */
-  readonly context: TcpContext;
+  readonly context: TcpContext<Connection>;
   /** The sending half. */
   readonly sender: Sender;
   /** The receiving half. */
@@ -96,15 +97,15 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   #strayTokens = strayAcknowledgementBurst;
   #strayAt = 0;
 
-  /** A connection that has not begun. Its sequence numbers begin no earlier than `smallestSequence`, unless that is -1. */
+  /** A connection that has not begun. */
   constructor(
-    context: TcpContext,
+    context: TcpContext<Connection>,
     local: Endpoint,
     remote: Endpoint,
     path: Path,
     settings: Readonly<ConnectionSettings>,
     passive: boolean,
-    smallestSequence: number = -1,
+    initialSequence: number = context.initialSequence.next(local, remote),
   ) {
     this.context = context;
     this.local = local;
@@ -122,9 +123,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
       this,
       context.storage,
       context.congestionControl(),
-      smallestSequence < 0
-        ? context.initialSequence.next(local, remote)
-        : later(context.initialSequence.next(local, remote), smallestSequence),
+      initialSequence,
       defaultSegmentBytes[local.address.family],
       this.settings.sendBufferBytes,
     );
@@ -157,7 +156,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
 
   /** The maximum segment size that our SYN announces, in bytes: what a packet carries besides the fixed headers. */
   get announcedSegmentBytes(): number {
-    return Math.min(65535, this.path.nic.mtu - this.path.network.fixedHeaderBytes - 20);
+    return announcedSegmentBytes(this.path);
   }
 
   /** Our clock as timestamps show it (RFC 7323 section 5.4: one tick a millisecond), with this connection's offset. */

@@ -8,13 +8,15 @@
  */
 
 import type { Timer, Timers } from "../../timers.ts";
-import type { Connection } from "./connection.ts";
+import type { TcpContext } from "./context.ts";
 import { Flag } from "./header.ts";
-import { AckNeed } from "./receive.ts";
+import { AckNeed, type Receiver } from "./receive.ts";
 import { add } from "../../sequence.ts";
 import { maximumTimeout } from "./rtt.ts";
 import { Mark } from "./scoreboard.ts";
+import type { Sender } from "./send.ts";
 import { State } from "./state.ts";
+import type { ConnectionSettings, Failure } from "./user.ts";
 
 /** How long an acknowledgement may be delayed, in milliseconds (RFC 9293 section 3.8.6.3 allows 500). */
 export const acknowledgementDelay = 40;
@@ -40,9 +42,41 @@ const orphanTimeout = 60_000;
  */
 const abandonedStallTimeout = 300_000;
 
+/** A connection, as far as its timers know it. */
+export interface TimedConnection {
+  /** What all connections share. */
+  readonly context: Pick<TcpContext<never>, "counters" | "sampleFor">;
+  /** The sending half. */
+  readonly sender: Sender;
+  /** The receiving half. */
+  readonly receiver: Receiver;
+  /** Its settings. */
+  readonly settings: Readonly<ConnectionSettings>;
+  /** Where it stands. */
+  readonly state: State;
+  /** Whether selective acknowledgements are in use. */
+  readonly selective: boolean;
+  /** Whether its user has closed it and wants no more data. */
+  readonly abandoned: boolean;
+  /** Whether it is over. */
+  readonly finished: boolean;
+  /** When the last segment arrived, in milliseconds. */
+  readonly lastReceivedAt: number;
+  /** Sends an empty segment that acknowledges what has been received. */
+  sendAck(): void;
+  /** Sends the SYN, or the SYN and ACK, again. */
+  sendSyn(): void;
+  /** Sends a segment with `length` bytes of the send buffer from `sequence` on. */
+  transmit(flags: number, sequence: number, length: number): void;
+  /** Gives the connection up because the peer does not answer. */
+  giveUp(why: string): void;
+  /** Ends the connection. */
+  finish(failure: Failure | null): void;
+}
+
 /** The timers of one connection. */
 export class ConnectionTimers {
-  readonly #connection: Connection;
+  readonly #connection: TimedConnection;
   readonly #timers: Timers;
   #transmit: Timer | null = null;
   #acknowledge: Timer | null = null;
@@ -62,7 +96,7 @@ export class ConnectionTimers {
   #orphanedAt = -1;
 
   /** Made by its connection. */
-  constructor(connection: Connection, timers: Timers) {
+  constructor(connection: TimedConnection, timers: Timers) {
     this.#connection = connection;
     this.#timers = timers;
   }

@@ -8,7 +8,6 @@ import type { Random } from "../../random.ts";
 import type { Timers } from "../../timers.ts";
 import type { ChallengeBudget } from "./challenge.ts";
 import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
-import type { Connection } from "./connection.ts";
 import type { SequenceChooser } from "./isn.ts";
 import type { RingStorage } from "./ring.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
@@ -52,6 +51,12 @@ export interface TcpCounters {
   passiveOpens: number;
   /** SYNs dropped because the SYN queue or the accept queue of a listener was full. */
   synDropped: number;
+  /** SYNs answered with a cookie because the SYN queue of a listener was full. */
+  synCookiesSent: number;
+  /** Handshakes completed by an ACK with a cookie. */
+  synCookiesAccepted: number;
+  /** ACKs whose cookie was not ours or too old, while cookies were being sent. */
+  synCookiesRefused: number;
   /** Handshakes completed while the accept queue was full. */
   acceptQueueFull: number;
   /** Retransmission time-outs. */
@@ -78,8 +83,8 @@ export interface TcpOptionsOffered {
   windowScaling: boolean;
 }
 
-/** What all connections of a stack share. */
-export interface TcpContext {
+/** What all connections of a stack share. `Owner` is the connection itself. */
+export interface TcpContext<Owner> {
   /** Timers, and through them the clock. */
   readonly timers: Timers;
   /** Chance. */
@@ -105,9 +110,9 @@ export interface TcpContext {
   /** The shared sample object, filled with where `sender` stands. */
   sampleFor(sender: Sender, bytes: number, now: number): AckSample;
   /** Has `connection.flush()` called at the end of the present batch. */
-  queueFlush(connection: Connection): void;
+  queueFlush(connection: Owner): void;
   /** Takes a connection that is over out of the table. */
-  forget(connection: Connection): void;
+  forget(connection: Owner): void;
   /** Hands a connection's end over to TIME-WAIT. */
-  enterTimeWait(connection: Connection): void;
+  enterTimeWait(connection: Owner): void;
 }

@@ -58,21 +58,23 @@ export class Listener implements UserListener, ConnectionParent {
     return this.#acceptQueue.size;
   }
 
+  /** Whether as many connections wait to be accepted as may. */
+  get acceptQueueFull(): boolean {
+    return this.#acceptQueue.size >= this.#backlog;
+  }
+
+  /** Whether as many handshakes are under way as may. */
+  get synQueueFull(): boolean {
+    return this.#synQueue.size >= Math.max(smallestSynQueue, this.#backlog);
+  }
+
   /**
-   * Whether a SYN may begin a handshake. When too many are under way the oldest is given up: an honest client needs
-   * one round trip, while those that will never answer pile up.
+   * Makes room for a new handshake by giving up the oldest: an honest client needs one round trip, while those that will
+   * never answer pile up.
    */
-  admitsSyn(): boolean {
-    if (this.#acceptQueue.size >= this.#backlog) {
-      this.#counters.synDropped++;
-      return false;
-    }
-    if (this.#synQueue.size >= Math.max(smallestSynQueue, this.#backlog)) {
-      this.#counters.synDropped++;
-      const [oldest] = this.#synQueue;
-      oldest!.finish(null);
-    }
-    return true;
+  giveUpOldest(): void {
+    const [oldest] = this.#synQueue;
+    oldest?.finish(null);
   }
 
   /** A handshake has begun. */
@@ -83,7 +85,7 @@ export class Listener implements UserListener, ConnectionParent {
 
   /** Whether a handshake may be completed now; if not, the peer will try again. */
   admits(_connection: Connection): boolean {
-    if (this.#acceptQueue.size < this.#backlog) return true;
+    if (!this.acceptQueueFull) return true;
     this.#counters.acceptQueueFull++;
     return false;
   }

@@ -231,6 +231,8 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   if (ack.advanced > 0 || segment.acknowledgement !== sndUna) {
     sender.release(segment.acknowledgement);
     connection.timers.progressed();
+    // RFC 4861 section 7.3.1: the peer gets what we send, so the next hop is there.
+    connection.path.neighbor.confirm?.();
   }
   if (sndUna === sender.initialSequence) {
     sender.handshakeAcknowledged(ack.retransmissionAcked);

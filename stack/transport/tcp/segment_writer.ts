@@ -8,7 +8,6 @@ import { addUint16, fold, sum } from "../../checksum.ts";
 import type { Packet, PacketPool } from "../../packet.ts";
 import { Verdict } from "../../protocol.ts";
 import type { Path } from "../../network/path.ts";
-import type { Connection } from "./connection.ts";
 import { Flag, minimumHeaderBytes, TcpField, writeHeader } from "./header.ts";
 import {
   maximumSackBlocks,
@@ -21,6 +20,38 @@ import {
   writeTimestamps,
   writeWindowScale,
 } from "./options.ts";
+import type { Receiver } from "./receive.ts";
+import type { Sender } from "./send.ts";
+import type { TcpTrace } from "./trace.ts";
+import type { UserConnection } from "./user.ts";
+
+/** What a SYN offers. */
+export interface SynOffer {
+  /** Whether timestamps are in use, or offered by our SYN. */
+  readonly timestamps: boolean;
+  /** Whether selective acknowledgements are in use, or offered by our SYN. */
+  readonly selective: boolean;
+  /** Whether windows are scaled, or the scale offered by our SYN. */
+  readonly windowScaling: boolean;
+  /** The maximum segment size that our SYN announces, in bytes. */
+  readonly announcedSegmentBytes: number;
+  /** Our clock as timestamps show it. */
+  readonly timestampNow: number;
+}
+
+/** A connection, as far as its segments show it. */
+export interface SegmentSource extends UserConnection, SynOffer {
+  /** The way to the peer. */
+  readonly path: Path;
+  /** The sending half. */
+  readonly sender: Sender;
+  /** The receiving half. */
+  readonly receiver: Receiver;
+  /** Who watches, if anybody. */
+  readonly trace: TcpTrace | null;
+  /** Segments sent. */
+  segmentsSent: number;
+}
 
 /** Writes the segments of all connections. */
 export class SegmentWriter {
@@ -35,7 +66,7 @@ export class SegmentWriter {
   }
 
   /** Sends a segment of a connection with `length` bytes of its send buffer from `sequence` on. */
-  write(connection: Connection, flags: number, sequence: number, length: number): Verdict {
+  write(connection: SegmentSource, flags: number, sequence: number, length: number): Verdict {
     const { sender, receiver, path } = connection;
     const packet = this.#pool.allocate(this.#headroom, length);
     if (packet === null) return Verdict.dropped;
@@ -65,7 +96,7 @@ export class SegmentWriter {
       window,
     );
     let optionAt = at + TcpField.options;
-    if (syn) optionAt = writeSynOptions(packet.view, optionAt, connection);
+    if (syn) writeSynOptions(packet.view, optionAt, connection, receiver.windowScale, receiver.recentTimestamp);
     else if (timestamps) {
       optionAt = writePadding(packet.view, optionAt, 2);
       optionAt = writeTimestamps(packet.view, optionAt, connection.timestampNow, receiver.recentTimestamp);
@@ -81,7 +112,6 @@ export class SegmentWriter {
 
   /**
    * Answers a received segment that belongs to no connection with RST (RFC 9293 section 3.10.7.1), along `path`.
-   * `ends` is the sequence number behind the received segment.
    */
   writeReset(
     path: Path,
@@ -95,6 +125,28 @@ export class SegmentWriter {
     if (packet === null) return Verdict.dropped;
     const at = packet.push(minimumHeaderBytes);
     writeHeader(packet.view, at, localPort, remotePort, sequence, acknowledgement, minimumHeaderBytes, flags, 0);
+    packet.transportAt = at;
+    completeChecksum(packet, path);
+    return path.network.push(packet, path);
+  }
+
+  /** Sends SYN and ACK without a connection's help: a cookie. `offer` says the shift count and the echo, too. */
+  writeSynAcknowledgement(
+    path: Path,
+    localPort: number,
+    remotePort: number,
+    sequence: number,
+    acknowledgement: number,
+    window: number,
+    offer: SynOffer & { readonly windowScale: number; readonly recentTimestamp: number },
+  ): Verdict {
+    const packet = this.#pool.allocate(this.#headroom, 0);
+    if (packet === null) return Verdict.dropped;
+    const header = minimumHeaderBytes + synOptionBytes(offer);
+    const at = packet.push(header);
+    const flags = Flag.syn | Flag.ack;
+    writeHeader(packet.view, at, localPort, remotePort, sequence, acknowledgement, header, flags, window);
+    writeSynOptions(packet.view, at + TcpField.options, offer, offer.windowScale, offer.recentTimestamp);
     packet.transportAt = at;
     completeChecksum(packet, path);
     return path.network.push(packet, path);
@@ -127,22 +179,32 @@ export class SegmentWriter {
   }
 }
 
-/** Bytes of the options of a SYN: maximum segment size, SACK-permitted with timestamps, window scale. */
-function synOptionBytes(connection: Connection): number {
-  const pair = connection.timestamps ? timestampsBytes : connection.selective ? 4 : 0;
-  return 4 + pair + (connection.windowScaling ? 4 : 0);
+/** The maximum segment size that our SYN announces along a path: what a packet carries besides the fixed headers. */
+export function announcedSegmentBytes(path: Path): number {
+  return Math.min(65535, path.nic.mtu - path.network.fixedHeaderBytes - minimumHeaderBytes);
 }
 
-function writeSynOptions(view: DataView, at: number, connection: Connection): number {
-  at = writeMaximumSegmentSize(view, at, connection.announcedSegmentBytes);
-  if (connection.timestamps) {
-    at = connection.selective ? writeSackPermitted(view, at) : writePadding(view, at, 2);
-    at = writeTimestamps(view, at, connection.timestampNow, connection.receiver.recentTimestamp);
-  } else if (connection.selective) {
+/** Bytes of the options of a SYN: maximum segment size, SACK-permitted with timestamps, window scale. */
+function synOptionBytes(offer: SynOffer): number {
+  const pair = offer.timestamps ? timestampsBytes : offer.selective ? 4 : 0;
+  return 4 + pair + (offer.windowScaling ? 4 : 0);
+}
+
+function writeSynOptions(
+  view: DataView,
+  at: number,
+  offer: SynOffer,
+  windowScale: number,
+  recentTimestamp: number,
+): void {
+  at = writeMaximumSegmentSize(view, at, offer.announcedSegmentBytes);
+  if (offer.timestamps) {
+    at = offer.selective ? writeSackPermitted(view, at) : writePadding(view, at, 2);
+    at = writeTimestamps(view, at, offer.timestampNow, recentTimestamp);
+  } else if (offer.selective) {
     at = writeSackPermitted(view, writePadding(view, at, 2));
   }
-  if (connection.windowScaling) at = writeWindowScale(view, at, connection.receiver.windowScale);
-  return at;
+  if (offer.windowScaling) writeWindowScale(view, at, windowScale);
 }
 
 function completeChecksum(packet: Packet, path: Path): void {

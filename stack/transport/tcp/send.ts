@@ -199,6 +199,11 @@ export class Sender {
     }
   }
 
+  /** Our SYN was sent without keeping anything: a cookie. Nothing is in the network. */
+  synWasSent(): void {
+    this.sndNxt = add(this.initialSequence, 1);
+  }
+
   /** Our SYN has been acknowledged; `resent` says whether it had to be sent again. */
   handshakeAcknowledged(resent: boolean): void {
     if (!resent) return;

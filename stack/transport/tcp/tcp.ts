@@ -25,7 +25,6 @@ import { Connection } from "./connection.ts";
 import type { TcpContext, TcpCounters, TcpOptionsOffered } from "./context.ts";
 import {
   destinationPort,
-  Flag,
   headerBytes,
   maximumHeaderBytes,
   minimumHeaderBytes,
@@ -34,10 +33,12 @@ import {
 } from "./header.ts";
 import { InitialSequence, type SequenceChooser } from "./isn.ts";
 import { Listener } from "./listener.ts";
+import { Listeners } from "./listeners.ts";
+import { PassiveOpen } from "./passive_open.ts";
 import { RingStorage } from "./ring.ts";
 import type { RttEstimator } from "./rtt.ts";
 import { Segment } from "./segment.ts";
-import { segmentArrives, takeSyn } from "./segment_arrives.ts";
+import { segmentArrives } from "./segment_arrives.ts";
 import { SegmentWriter } from "./segment_writer.ts";
 import type { Sender } from "./send.ts";
 import { defaultSettings } from "./settings.ts";
@@ -55,6 +56,8 @@ const defaultBacklog = 512;
 export interface TcpConfiguration extends Partial<TcpOptionsOffered> {
   /** What connections start with. */
   settings?: Partial<ConnectionSettings>;
+  /** Answer SYNs with cookies when the SYN queue of a listener is full (RFC 4987). Default true. */
+  synCookies?: boolean;
   /** Makes congestion control state. Default CUBIC. */
   congestionControl?: CongestionControlFactory;
   /** Chooses initial sequence numbers. Default RFC 6528; anything that can be guessed is for tests only. */
@@ -84,7 +87,7 @@ export interface TcpDependencies {
 }
 
 /** TCP. */
-export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
+export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connection> {
   /** `tcp` */
   readonly name = "tcp";
   /** 6 */
@@ -110,8 +113,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
   readonly #ports: Ports;
   readonly #settings: Readonly<ConnectionSettings>;
   readonly #flows: FlowTable<Connection>;
-  /** By port; few listeners share one. */
-  readonly #listeners = new Map<number, Listener[]>();
+  readonly #listeners = new Listeners();
+  readonly #passiveOpen: PassiveOpen;
   readonly #segment = new Segment();
   readonly #flushQueue: Connection[] = [];
   readonly #wake: () => void;
@@ -143,6 +146,9 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
       activeOpens: 0,
       passiveOpens: 0,
       synDropped: 0,
+      synCookiesSent: 0,
+      synCookiesAccepted: 0,
+      synCookiesRefused: 0,
       acceptQueueFull: 0,
       timeouts: 0,
       tailProbes: 0,
@@ -162,6 +168,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
     };
     this.#settings = Object.freeze({ ...defaultSettings, ...configuration.settings });
     this.#flows = new FlowTable(random);
+    this.#passiveOpen = new PassiveOpen(this, networks, this.#flows, configuration.synCookies ?? true);
     this.timeWait = new TimeWaitTable(timers, random, this.writer, this.counters, configuration.timeWait ?? 60_000);
     this.#sample = { bytes: 0, rtt: null as unknown as RttEstimator, now: 0, sndUna: 0, sndNxt: 0 };
   }
@@ -173,7 +180,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
 
   /** All listeners. */
   listeners(): Listener[] {
-    return [...this.#listeners.values()].flat();
+    return this.#listeners.values();
   }
 
   /** As {@linkcode TcpUserCalls.connect}. */
@@ -225,12 +232,10 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
       this.counters,
       (closed) => {
         reservation.release();
-        this.#removeListener(closed);
+        this.#listeners.remove(closed);
       },
     );
-    const others = this.#listeners.get(reservation.port);
-    if (others === undefined) this.#listeners.set(reservation.port, [listener]);
-    else others.push(listener);
+    this.#listeners.add(listener);
     return listener;
   }
 
@@ -289,11 +294,12 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
       }
       smallestSequence = add(waiting.sndNxt, 65_535);
     }
-    const listener = this.#findListener(packet, localPort);
-    if (listener !== null) return this.#arrivesInListen(listener, segment, smallestSequence);
-    counters.noConnection++;
-    this.#answerWithReset(packet, segment);
-    return drop(packet);
+    const listener = this.#listeners.find(packet, localPort);
+    const verdict = listener === null
+      ? this.#passiveOpen.reset(segment)
+      : this.#passiveOpen.arrives(listener, segment, smallestSequence);
+    packet.release();
+    return verdict;
   }
 
   /** As {@linkcode TransportProtocol.control}. */
@@ -365,59 +371,6 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
     return sample;
   }
 
-  /** RFC 9293 section 3.10.7.2. Consumes the packet. */
-  #arrivesInListen(listener: Listener, segment: Segment, smallestSequence: number): Verdict {
-    const { packet } = segment;
-    if (segment.rst || segment.ack || !segment.syn) {
-      this.counters.noConnection++;
-      if (!segment.rst) this.#answerWithReset(packet, segment);
-      return drop(packet);
-    }
-    if (!listener.admitsSyn()) return drop(packet);
-    const reply = this.#networks.of(packet.family === 6 ? 6 : 4)?.replyPath(packet, protocolNumber);
-    const path = reply && this.#networks.of(reply.source.family)?.findPath({
-      destination: reply.destination,
-      protocol: protocolNumber,
-      source: reply.source,
-    });
-    if (!path) {
-      this.counters.badAddress++;
-      return drop(packet);
-    }
-    const local = { address: path.source, port: destinationPort(packet.view, packet.transportAt) };
-    const remote = { address: path.destination, port: sourcePort(packet.view, packet.transportAt) };
-    const connection = new Connection(this, local, remote, path, listener.settings, true, smallestSequence);
-    this.#flows.add(connection);
-    listener.begin(connection);
-    this.counters.passiveOpens++;
-    this.trace?.segment?.(connection, "received", packet);
-    connection.segmentsReceived++;
-    takeSyn(connection, segment);
-    connection.sender.setWindow(segment.sequence, connection.sender.initialSequence, segment.window);
-    connection.setState(State.synReceived);
-    connection.sendSyn();
-    connection.timers.update();
-    packet.release();
-    return Verdict.done;
-  }
-
-  /** RFC 9293 section 3.10.7.1: a segment for nobody is answered with RST, unless it is one. */
-  #answerWithReset(packet: Packet, segment: Segment): void {
-    if (segment.rst) return;
-    const path = this.#networks.of(packet.family === 6 ? 6 : 4)?.replyPath(packet, protocolNumber);
-    if (!path) return;
-    this.counters.resetsSent++;
-    const { view, transportAt } = packet;
-    const localPort = destinationPort(view, transportAt);
-    const remotePort = sourcePort(view, transportAt);
-    if (segment.ack) {
-      this.writer.writeReset(path, localPort, remotePort, Flag.rst, segment.acknowledgement, 0);
-    } else {
-      const end = add(segment.sequence, segment.sequenceLength);
-      this.writer.writeReset(path, localPort, remotePort, Flag.rst | Flag.ack, 0, end);
-    }
-  }
-
   /** RFC 1191 section 6, RFC 5927 section 7: a smaller path MTU. */
   #packetTooBig(connection: Connection, mtu: number): void {
     const { path, sender } = connection;
@@ -467,26 +420,6 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext {
       "AddrNotAvailable",
       `Cannot connect to ${formatEndpoint(remote)}: all ephemeral ports are taken; close connections`,
     );
-  }
-
-  /** The listener for a packet: one on its very address before one on all. */
-  #findListener(packet: Packet, port: number): Listener | null {
-    const listeners = this.#listeners.get(port);
-    if (listeners === undefined) return null;
-    let found: Listener | null = null;
-    for (const listener of listeners) {
-      const { address } = listener.local;
-      if (address.family !== packet.family) continue;
-      if (address.matches(packet.view, packet.destinationAt)) return listener;
-      if (address.isUnspecified) found = listener;
-    }
-    return found;
-  }
-
-  #removeListener(listener: Listener): void {
-    const left = this.#listeners.get(listener.local.port)!.filter((other) => other !== listener);
-    if (left.length === 0) this.#listeners.delete(listener.local.port);
-    else this.#listeners.set(listener.local.port, left);
   }
 }
 

@@ -9,6 +9,8 @@
 export interface Script {
   /** The option lines in front, by name without dashes; an option without a value has an empty one. */
   readonly options: ReadonlyMap<string, string>;
+  /** What stands for a name: definitions of the command line and of the script. */
+  readonly definitions: ReadonlyMap<string, string>;
   /** The events, in the order in which they are written. */
   readonly events: readonly ScriptEvent[];
 }

@@ -6,7 +6,7 @@
 
 import type { CallAction, Expression } from "./ast.ts";
 import { constants, optionNames } from "./constants.ts";
-import { Descriptor, type OptionValue } from "./descriptor.ts";
+import type { Descriptor, OptionValue } from "./descriptor.ts";
 import { Epoll } from "./epoll.ts";
 import { blocked, type Errno, type Outcome } from "./errno.ts";
 import { ScriptFailure, ScriptSkipped } from "./failure.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { blocked, type Errno, type Outcome } from "./errno.ts";
+import type { blocked, Errno, Outcome } from "./errno.ts";
 import { ScriptSkipped } from "./failure.ts";
 import type { SocketAddress } from "./values.ts";
 

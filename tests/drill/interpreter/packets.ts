@@ -182,11 +182,11 @@ export class Packets {
   }
 
   /**
-   * Takes the next packet that the stack has sent, and compares it with what is expected. Returns when it was sent.
+   * Takes the next packet that the stack has sent, and compares it with what is expected.
    *
    * @throws {ScriptFailure} If it differs.
    */
-  take(spec: PacketSpec, slack: number): LivePacket {
+  take(spec: PacketSpec, slack: number): void {
     const live = this.#host.device.sent.shift()!;
     const wrong = compareIp(spec.ip, live, this.#ignore);
     if (live.kind !== spec.kind) {
@@ -197,7 +197,6 @@ export class Packets {
       throw new ScriptFailure(`expected > udp (${spec.length}), came ${this.describe(live)}`);
     } else if (spec.kind === "icmp" && live.kind === "icmp") compareIcmp(spec, live);
     if (wrong.length > 0) throw new ScriptFailure(`came ${this.describe(live)} with ${wrong.join(", ")}`);
-    return live;
   }
 
   #compareTcp(spec: TcpSpec, live: LiveTcp, wrong: string[], slack: number): void {

@@ -40,7 +40,7 @@ export function parseScript(text: string, path: string, definitions: ReadonlyMap
     if (option[1] === "define") own.set(...parseDefinition(value));
     else options.set(option[1]!, value);
   }
-  return { options, events };
+  return { options, definitions: own, events };
 }
 
 /** The name and value of `NAME=VALUE`; without a value it is 1. */

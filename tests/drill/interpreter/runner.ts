@@ -12,7 +12,7 @@ import { ScriptFailure, ScriptSkipped } from "./failure.ts";
 import { describeExpected, type Relaxation } from "./match.ts";
 import { Host } from "./host.ts";
 import { Packets } from "./packets.ts";
-import { parseDefinition, parseScript } from "./parse_script.ts";
+import { parseScript } from "./parse_script.ts";
 import { UnsupportedPacket } from "./parse_packet.ts";
 import { Profile } from "./profile.ts";
 import { ScriptSyntaxError } from "./scanner.ts";
@@ -108,9 +108,7 @@ class Run {
     this.#path = path;
     this.#options = options;
     this.#ignore = options.ignore ?? new Set();
-    const own = script.options.get("define");
-    const definitions = new Map([...options.definitions ?? [], ...(own === undefined ? [] : [parseDefinition(own)])]);
-    this.#define = (name) => definitions.get(name);
+    this.#define = (name) => script.definitions.get(name);
     for (const [name, value] of options.settings ?? []) {
       if (!this.#profile.set(name, value)) throw new ScriptSkipped(`the stack has no setting ${name}=${value}`);
     }
@@ -195,13 +193,16 @@ class Run {
       const by = isAny ? "nothing came" : `nothing came by ${seconds(to + tolerance)}`;
       throw new ScriptFailure(`expected ${expected} at ${seconds(from)}, ${by}`);
     }
-    const text = packets.describe(sent[0]!);
-    const live = packets.take(packet, Math.ceil(tolerance));
-    const at = live.sentAt - host.start;
-    this.#log(`${seconds(at)} ${text}`);
+    const first = sent[0]!;
+    const at = first.sentAt - host.start;
+    try {
+      packets.take(packet, Math.ceil(tolerance));
+    } finally {
+      this.#log(`${seconds(at)} ${packets.describe(first)}`);
+    }
     if (!isAny && (at < from - tolerance || at > to + tolerance)) {
       const wanted = to === from ? seconds(from) : `${seconds(from)}~${seconds(to)}`;
-      throw new ScriptFailure(`expected it at ${wanted}, ${text} came at ${seconds(at)}`);
+      throw new ScriptFailure(`expected it at ${wanted}, ${packets.describe(first)} came at ${seconds(at)}`);
     }
     if (isAny || time.to !== null) this.#previous = at;
   }

@@ -33,7 +33,7 @@ export function tcpInfo(connection: Connection | null): Record<string, number> {
   if (connection === null) return { tcpi_state: stateNumbers[State.closed] };
   const info = connection.info();
   const { scoreboard } = connection.sender;
-  const count = (mark: Mark) => segmentsWith(scoreboard, mark);
+  const count = (mark: number) => segmentsWith(scoreboard, mark);
   const microseconds = (time: number) => Math.round(time * 1000);
   const threshold = info.slowStartThreshold === Infinity
     ? unknownThreshold
@@ -75,7 +75,7 @@ export function tcpInfo(connection: Connection | null): Record<string, number> {
   };
 }
 
-function segmentsWith(scoreboard: Scoreboard, mark: Mark): number {
+function segmentsWith(scoreboard: Scoreboard, mark: number): number {
   let count = 0;
   for (let index = 0; index < scoreboard.count; index++) if (scoreboard.has(index, mark)) count++;
   return count;

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ErrorKind } from "../../../stack/protocol.ts";
-import { tcpTest } from "./harness.ts";
+import { type Harness, tcpTest } from "./harness.ts";
 
 tcpTest("passive open: SYN, SYN and ACK with all options, ACK", (t) => {
   t.listen().receives("S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>");
@@ -157,7 +157,7 @@ tcpTest("a full accept queue: SYNs are dropped, and the last ACK of a handshake 
   assertEquals(t.listener!.accept() !== null, true);
 });
 
-tcpTest("too many handshakes: the oldest is given up for the newest", (t) => {
+tcpTest("too many handshakes, without cookies: the oldest is given up for the newest", (t) => {
   t.listen();
   for (let client = 0; client < 129; client++) {
     t.peerPort = 6000 + client;
@@ -169,6 +169,100 @@ tcpTest("too many handshakes: the oldest is given up for the newest", (t) => {
   t.receives(". 1:1(0) ack 1").sends("R 1:1(0)");
   t.peerPort = 6128;
   t.receives(". 1:1(0) ack 1").sends();
+}, { synCookies: false });
+
+/** Fills the SYN queue of the listener with handshakes that will not be completed. */
+function flood(t: Harness): void {
+  t.listen();
+  for (let client = 0; client < 128; client++) {
+    t.peerPort = 6000 + client;
+    t.receives("S 0:0(0) win 1000");
+  }
+  t.takeSent();
+  t.peerPort = 5000;
+}
+
+/** Sends a SYN to a flooded listener and returns the relative number of the cookie that answers it. */
+function cookieFor(t: Harness, options: string): number {
+  flood(t);
+  t.receives(`S 0:0(0) win 1000 <${options}>`);
+  const [answer] = t.takeSent();
+  assertEquals([answer?.flags, answer?.ack, t.listener!.handshakes], ["S.", 1, 128]);
+  return answer!.sequence;
+}
+
+tcpTest("SYN cookies: a handshake goes on although the SYN queue is full, with all options (RFC 4987)", (t) => {
+  flood(t);
+  t.receives("S 0:0(0) win 1000 <mss 1400,sackOK,TS val 100 ecr 0,nop,wscale 9>");
+  const [answer] = t.takeSent();
+  assertEquals(t.tcp.counters.synCookiesSent, 1);
+  const [, stamp] = /TS val (\d+) ecr 100/.exec(answer!.options!)!;
+  const ack = answer!.sequence + 1;
+  t.wait(100).receives(`P. 1:11(10) ack ${ack} win 50 <nop,nop,TS val 200 ecr ${stamp}>`);
+  t.connection = t.listener!.accept()!;
+  assertEquals([t.state, t.read()], ["ESTABLISHED", 10]);
+  const { sendMss, sendWindow, timestamps, selectiveAcknowledgements } = t.connection.info();
+  assertEquals([sendMss, sendWindow, timestamps, selectiveAcknowledgements], [1400 - 12, 50 << 9, true, true]);
+  assertEquals(t.tcp.counters.synCookiesAccepted, 1);
+});
+
+tcpTest("SYN cookies: without timestamps neither SACK nor window scale", (t) => {
+  const ack = cookieFor(t, "mss 1400,sackOK,wscale 9") + 1;
+  t.receives(`. 1:1(0) ack ${ack} win 1000`);
+  t.connection = t.listener!.accept()!;
+  const { sendMss, sendWindow, selectiveAcknowledgements } = t.connection.info();
+  assertEquals([sendMss, sendWindow, selectiveAcknowledgements], [1400, 1000, false]);
+});
+
+tcpTest("SYN cookies: a guessed or an old one is answered by RST", (t) => {
+  const ack = cookieFor(t, "mss 1400") + 1;
+  t.receives(`. 1:1(0) ack ${ack + 100}`).sends(`R ${ack + 100}:${ack + 100}(0)`);
+  t.receives(`. 2:2(0) ack ${ack}`).sends(`R ${ack}:${ack}(0)`);
+  t.wait(150_000).takeSent();
+  t.receives(`. 1:1(0) ack ${ack}`).sends(`R ${ack}:${ack}(0)`);
+  assertEquals(t.tcp.counters.synCookiesRefused, 3);
+});
+
+tcpTest("SYN cookies: none are looked for when none were sent", (t) => {
+  t.listen().receives(". 1:1(0) ack 7").sends("R 7:7(0)");
+  assertEquals(t.tcp.counters.synCookiesRefused, 0);
+});
+
+tcpTest("SYN cookies: a flood keeps nothing, and honest clients connect meanwhile", (t) => {
+  flood(t);
+  for (let client = 0; client < 20_000; client++) {
+    t.peerPort = 10_000 + client;
+    t.receives("S 0:0(0) win 1000 <mss 1460>");
+    t.network.sent.length = 0;
+  }
+  assertEquals([t.tcp.connections().length, t.tcp.counters.synCookiesSent], [128, 20_000]);
+  t.peerPort = 5000;
+  t.receives("S 0:0(0) win 1000 <mss 1460>");
+  const [answer] = t.takeSent();
+  t.receives(`. 1:1(0) ack ${answer!.sequence + 1}`);
+  assertEquals(t.listener!.accept() !== null, true);
+});
+
+tcpTest("SYN cookies: an ACK while the accept queue is full is not answered, so that it comes again", (t) => {
+  t.listen({}, 129);
+  for (let client = 0; client < 129; client++) {
+    t.peerPort = 6000 + client;
+    t.receives("S 0:0(0) win 1000");
+  }
+  t.takeSent();
+  t.peerPort = 5000;
+  t.receives("S 0:0(0) win 1000 <mss 1460>");
+  const [answer] = t.takeSent();
+  for (let client = 0; client < 129; client++) {
+    t.peerPort = 6000 + client;
+    t.receives(". 1:1(0) ack 1");
+  }
+  t.peerPort = 5000;
+  t.receives(`. 1:1(0) ack ${answer!.sequence + 1}`).sends();
+  assertEquals(t.listener!.accept() !== null, true);
+  t.receives(`P. 1:2(1) ack ${answer!.sequence + 1}`);
+  assertEquals(t.tcp.counters.synCookiesAccepted, 1);
+  t.takeSent();
 });
 
 tcpTest("closing a listener resets what nobody accepted", (t) => {
