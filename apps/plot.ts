@@ -58,13 +58,13 @@ const options = {
     placeholder: "PIXELS",
     help: "Width of the graph (default: 1280)",
     fallback: 1280,
-    parse: wholeNumber(400, 20_000),
+    parse: wholeNumber(480, 20_000),
   },
   height: {
     placeholder: "PIXELS",
     help: "Height of the graph (default: 800)",
     fallback: 800,
-    parse: wholeNumber(300, 20_000),
+    parse: wholeNumber(360, 20_000),
   },
   list: toggle("List the connections instead of drawing one", "l"),
   json: toggle("With --list: one JSON object a line"),
@@ -167,6 +167,12 @@ async function plot(values: Values<typeof options>, path: string | null): Promis
   if (connections.length === 0) throw new Error(`Cannot plot "${path}": it holds no TCP segment`);
   const number = choose(connections, values.connection, path);
   const connection = connections[number - 1]!;
+  if (values.from > 0 && values.from >= durationOf(connection)) {
+    const seconds = durationOf(connection) / 1000;
+    throw new UsageError(
+      `Cannot begin ${values.from / 1000} s after the first segment: the last one came after ${seconds}`,
+    );
+  }
   const busier = busierSide(connection);
   const sender: Side = values.reverse ? (busier === 0 ? 1 : 0) : busier;
   const outputPath = values.output ?? `${path.replace(/\.[^./]*$/, "")}.svg`;

@@ -8,13 +8,32 @@
 export interface Clock {
   /** Milliseconds, with fractions, since some fixed moment. Never goes back. */
   now(): number;
+  /**
+   * Takes the time and stands still at it until {@linkcode Clock.release}, or takes it anew: what is handled together
+   * happens at one moment, and the platform is asked once.
+   */
+  hold?(): void;
+  /** Goes on. */
+  release?(): void;
 }
 
 /** The platform's monotonic clock. */
 export class SystemClock implements Clock {
+  #held = -1;
+
   /** Milliseconds since the program started. */
   now(): number {
-    return performance.now();
+    return this.#held >= 0 ? this.#held : performance.now();
+  }
+
+  /** As {@linkcode Clock.hold}: asking the platform costs more than handling a header. */
+  hold(): void {
+    this.#held = performance.now();
+  }
+
+  /** As {@linkcode Clock.release}. */
+  release(): void {
+    this.#held = -1;
   }
 }
 

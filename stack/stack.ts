@@ -316,21 +316,17 @@ export class Stack implements AsyncDisposable {
    * how much that was. For simulations; with an event loop nobody needs to call it.
    */
   step(): number {
-    let handled = 0;
-    const nics = this.#nics;
-    for (let index = 0; index < nics.length; index++) {
-      const nic = nics[index]!;
-      if (nic.device.wantsWrite) nic.device.flush();
-      for (let frame = 0; frame < batchFrames; frame++) {
-        const packet = nic.receive(this.#clock.now());
-        if (packet === null) break;
-        nic.link.pop(packet);
-        handled++;
-      }
+    const clock = this.#clock;
+    try {
+      clock.hold?.();
+      let handled = this.#receive(clock.now());
+      clock.hold?.();
+      handled += this.timers.run();
+      this.tcp.flush();
+      return handled;
+    } finally {
+      clock.release?.();
     }
-    handled += this.timers.run();
-    this.tcp.flush();
-    return handled;
   }
 
   /**
@@ -356,6 +352,23 @@ export class Stack implements AsyncDisposable {
   /** As {@linkcode Stack.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Takes a batch of frames from each device, which arrived by `now`, and returns how many there were. */
+  #receive(now: number): number {
+    let received = 0;
+    const nics = this.#nics;
+    for (let index = 0; index < nics.length; index++) {
+      const nic = nics[index]!;
+      if (nic.device.wantsWrite) nic.device.flush();
+      for (let frame = 0; frame < batchFrames; frame++) {
+        const packet = nic.receive(now);
+        if (packet === null) break;
+        nic.link.pop(packet);
+        received++;
+      }
+    }
+    return received;
   }
 
   /** The devices that the event loop's poller can wait for. */

@@ -80,9 +80,11 @@ function specifiersIn(code: string): string[] {
 
 /** The files of the project that a file imports. */
 function importsOf(path: string, code: string): string[] {
-  return specifiersIn(code)
+  const targets = specifiersIn(code)
     .filter((specifier) => specifier.startsWith("."))
     .map((specifier) => new URL(specifier, new URL(path, project)).href.slice(project.href.length));
+  // A program may run what the tests are made of; the library may not.
+  return path.startsWith("apps/") ? targets.filter((target) => !target.startsWith("tests/")) : targets;
 }
 
 function rankOf(path: string): number {

@@ -25,3 +25,15 @@ Deno.test("the system clock never goes back", () => {
     last = now;
   }
 });
+
+Deno.test("the system's clock stands still while it is held, and goes on from the present when it is released", () => {
+  const clock = new SystemClock();
+  clock.hold();
+  const held = clock.now();
+  while (performance.now() === held);
+  assertEquals(clock.now(), held);
+  clock.hold();
+  assertEquals(clock.now() > held, true);
+  clock.release();
+  assertEquals(clock.now() > held, true);
+});

@@ -7,7 +7,7 @@
 import { Flag } from "../../stack/transport/tcp/header.ts";
 import { analyze, type DataSegment, type SegmentKind, type Step, type TimeSequence } from "./analysis.ts";
 import { type CongestionSample, durationOf, type RecordedConnection, type Side } from "./connection.ts";
-import { legend, type LegendEntry } from "./legend.ts";
+import { breakLegend, legend, type LegendEntry, legendLineHeight } from "./legend.ts";
 import { type Area, Panel } from "./panel.ts";
 import { styleSheet } from "./style.ts";
 import { coordinate, element, escapeText, textElement } from "./svg.ts";
@@ -24,8 +24,8 @@ export interface DrawingOptions {
   readonly until: number;
 }
 
-/** Room around the panels, in pixels. */
-const margin = { left: 78, right: 24, top: 96, bottom: 48 } as const;
+/** Room around the panels, in pixels; above them there is the legend too. */
+const margin = { left: 78, right: 24, top: 76, bottom: 48 } as const;
 /** Room between the panels, for the lower one's legend. */
 const gap = 48;
 /** The upper panel's share of the height. */
@@ -35,7 +35,7 @@ const edgeAllowance = 0.6;
 /** Bars shorter than this, in pixels, have no room for an arrow; those shorter than half of it none for a tick. */
 const arrowRoom = 11;
 
-/** The plural forms are never needed for one. */
+/** A number of things in words. */
 function count(number: number, one: string, many: string): string {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 }
@@ -46,8 +46,10 @@ export function drawConnection(connection: RecordedConnection, sender: Side, opt
   const analysis = analyze(connection, sender);
   const congestion = sender === 0 ? connection.congestion : [];
   const times = timeRange(connection, options);
-  const [upperArea, lowerArea] = areas(width, height);
-  const upper = new Panel(upperArea, times, sequenceRange(analysis, times));
+  const sequences = sequenceRange(analysis, times);
+  const legendRows = breakLegend(sequenceLegend(analysis, congestion, sequences), width - margin.left - margin.right);
+  const [upperArea, lowerArea] = areas(width, height, legendRows.length * legendLineHeight);
+  const upper = new Panel(upperArea, times, sequences);
   const lower = new Panel(lowerArea, times, volumeRange(analysis, congestion, times));
   const { ends } = connection;
   const title = `${ends[sender]} → ${ends[sender === 0 ? 1 : 0]}`;
@@ -69,12 +71,12 @@ export function drawConnection(connection: RecordedConnection, sender: Side, opt
       clip("lower", lowerArea),
       ...bands(congestion, times, upper, lower),
       ...upper.grid("sequence number", false),
-      ...lower.grid("bytes", true),
+      ...lower.grid(congestion.length === 0 ? "outstanding" : "window", true),
       element("g", { "clip-path": "url(#upper)" }, drawSequence(analysis, upper, times)),
       ...drawMarks(analysis, upper, times),
       element("g", { "clip-path": "url(#lower)" }, drawVolume(analysis, congestion, lower)),
-      legend(sequenceLegend(analysis, congestion, upper), margin.left, 74),
-      legend(volumeLegend(congestion), margin.left, lowerArea.top - 14),
+      legend(legendRows, margin.left, 74),
+      legend([volumeLegend(congestion)], margin.left, lowerArea.top - 14),
       textElement(
         { class: "middle", x: upperArea.left + upperArea.width / 2, y: height - 10 },
         `time since the first segment (${upper.timeSymbol})`,
@@ -85,18 +87,19 @@ export function drawConnection(connection: RecordedConnection, sender: Side, opt
 }
 
 function timeRange(connection: RecordedConnection, { from, until }: DrawingOptions): [number, number] {
-  const last = Math.min(until, durationOf(connection));
-  const span = last > from ? last - from : 1;
-  return [from, from + span * 1.02];
+  // A little room behind the last segment.
+  const end = Math.min(until, 1.02 * durationOf(connection));
+  return [from, end > from ? end : from + 1];
 }
 
-function areas(width: number, height: number): [Area, Area] {
-  const room = height - margin.top - margin.bottom - gap;
+function areas(width: number, height: number, legendHeight: number): [Area, Area] {
+  const top = margin.top + legendHeight;
+  const room = height - top - margin.bottom - gap;
   const common = { left: margin.left, width: width - margin.left - margin.right };
   const upperHeight = room * upperShare;
   return [
-    { ...common, top: margin.top, height: upperHeight },
-    { ...common, top: margin.top + upperHeight + gap, height: room - upperHeight },
+    { ...common, top, height: upperHeight },
+    { ...common, top: top + upperHeight + gap, height: room - upperHeight },
   ];
 }
 
@@ -272,7 +275,11 @@ function drawVolume(analysis: TimeSequence, congestion: readonly CongestionSampl
   return parts;
 }
 
-function sequenceLegend(analysis: TimeSequence, congestion: readonly CongestionSample[], panel: Panel): LegendEntry[] {
+function sequenceLegend(
+  analysis: TimeSequence,
+  congestion: readonly CongestionSample[],
+  [, highest]: readonly [number, number],
+): LegendEntry[] {
   const { data, windowEdge, sackBlocks, duplicateAcks } = analysis;
   const entries: LegendEntry[] = [];
   const segments = (kind: SegmentKind, text: string) => {
@@ -289,7 +296,7 @@ function sequenceLegend(analysis: TimeSequence, congestion: readonly CongestionS
   }
   if (sackBlocks.length > 0) entries.push({ class: "sack", sample: "bar", text: "SACK" });
   if (windowEdge.length > 0) {
-    const isVisible = windowEdge.some(({ value }) => panel.y(value) >= panel.area.top);
+    const isVisible = windowEdge.some(({ value }) => value <= highest);
     entries.push({ class: "edge", sample: "line", text: isVisible ? "window edge" : "window edge (above)" });
   }
   for (const state of ["recovery", "loss"]) {

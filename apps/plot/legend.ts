@@ -1,5 +1,5 @@
 /**
- * The line of samples that says what the lines and colours of a plot mean.
+ * The samples that say what the lines and colours of a plot mean.
  *
  * @module
  */
@@ -17,20 +17,48 @@ export interface LegendEntry {
 }
 
 const sampleWidth = 18;
-/** How wide a character is on average, in pixels, at the size in which text is set. */
-const characterWidth = 6.9;
-const space = 22;
+/** Room between a sample and its name. */
+const sampleSpace = 6;
+/** How wide a character is on average, at the size in which text is set. */
+const characterWidth = 6.8;
+/** Room between two entries. */
+const entrySpace = 20;
+/** From one line of a legend to the next. */
+export const legendLineHeight = 20;
 
-/** A legend in one line, whose text stands on `y`. */
-export function legend(entries: readonly LegendEntry[], left: number, y: number): string {
-  const parts: string[] = [];
-  let x = left;
+/** Distributes entries over as many lines as they need, none wider than `width` where that can be. */
+export function breakLegend(entries: readonly LegendEntry[], width: number): LegendEntry[][] {
+  const rows: LegendEntry[][] = [];
+  let used = Infinity;
   for (const entry of entries) {
-    parts.push(drawSample(entry, x, y - 4));
-    parts.push(textElement({ class: "faint", x: x + sampleWidth + 6, y }, entry.text));
-    x += sampleWidth + 6 + entry.text.length * characterWidth + space;
+    const needed = entryWidth(entry);
+    if (used + needed > width) {
+      rows.push([]);
+      used = 0;
+    }
+    rows.at(-1)!.push(entry);
+    used += needed + entrySpace;
+  }
+  return rows;
+}
+
+/** A legend of several lines, of which the text of the first stands on `y`. */
+export function legend(rows: readonly (readonly LegendEntry[])[], left: number, y: number): string {
+  const parts: string[] = [];
+  for (const [index, entries] of rows.entries()) {
+    const baseline = y + index * legendLineHeight;
+    let x = left;
+    for (const entry of entries) {
+      parts.push(drawSample(entry, x, baseline - 4));
+      parts.push(textElement({ class: "faint", x: x + sampleWidth + sampleSpace, y: baseline }, entry.text));
+      x += entryWidth(entry) + entrySpace;
+    }
   }
   return element("g", { class: "legend" }, parts);
+}
+
+function entryWidth({ text }: LegendEntry): number {
+  return sampleWidth + sampleSpace + text.length * characterWidth;
 }
 
 function drawSample({ class: name, sample }: LegendEntry, x: number, y: number): string {

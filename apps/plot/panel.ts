@@ -11,9 +11,13 @@ import { coordinate, element, textElement } from "./svg.ts";
 
 /** A rectangle, in the units of the drawing. */
 export interface Area {
+  /** Its left side. */
   readonly left: number;
+  /** Its upper side. */
   readonly top: number;
+  /** How far it goes to the right. */
   readonly width: number;
+  /** How far it goes down. */
   readonly height: number;
 }
 
@@ -100,6 +104,8 @@ export class Panel {
     const yCount = Math.max(2, Math.floor(height / gridDistance.y));
     const yFormat = this.#y.tickFormat(yCount);
     for (const tick of this.#y.ticks(yCount)) {
+      // There is no half of a byte.
+      if (this.#byteUnit.size === 1 && !Number.isInteger(tick)) continue;
       const y = this.#y(tick);
       line("grid", left, y, right, y);
       line("axis", left - tickLength, y, left, y);

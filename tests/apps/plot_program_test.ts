@@ -92,10 +92,19 @@ Deno.test("plot says in one line what is wrong with a file, and fails", async ()
 });
 
 Deno.test("plot says in one line what is wrong with its command line, and exits with 2", async () => {
+  const [{ milliseconds }] = (await plot("--list", "--json", capturePath)).output.map((line) => JSON.parse(line));
+  const seconds = milliseconds / 1000;
   await assertFails(2, "Name a capture or a connection log");
   await assertFails(2, `Cannot plot connection 2 of "${capturePath}": it has 1`, "-n", "2", capturePath);
   await assertFails(2, "Option --json goes with --list", "--json", capturePath);
   await assertFails(2, "Option --until must be later than --from", "--from", "2", "--until", "1", capturePath);
+  await assertFails(
+    2,
+    `Cannot begin 3600 s after the first segment: the last one came after ${seconds}`,
+    "--from",
+    "1h",
+    capturePath,
+  );
   await assertFails(
     2,
     'Cannot use "graph.png" for -o (--output): give a file name that ends in .svg, or -',
@@ -105,7 +114,7 @@ Deno.test("plot says in one line what is wrong with its command line, and exits 
   );
   await assertFails(
     2,
-    'Cannot use "10" for --width: give a whole number from 400 to 20000',
+    'Cannot use "10" for --width: give a whole number from 480 to 20000',
     "--width",
     "10",
     capturePath,

@@ -40,18 +40,20 @@ Deno.test({
   name: "what was sent again: the plot, tcpInfo and the log agree with tshark, frame by frame",
   ignore,
   async fn() {
+    let found = 0;
     for (const { capture, info, log } of recordings) {
       const [connection] = readCapturedConnections(capture);
-      const found = analyze(connection!, 0).data.filter(({ kind }) => kind === "retransmission");
-      const numbers = found.map(({ number }) => number);
+      const resent = analyze(connection!, 0).data.filter(({ kind }) => kind === "retransmission");
+      const numbers = resent.map(({ number }) => number);
       // tshark calls a retransmission that closely follows new data out of order. At the sender nothing can be.
       assertEquals(numbers, await framesWhere(capture, "tcp.analysis.retransmission || tcp.analysis.out_of_order"));
       const certain = await framesWhere(capture, "tcp.analysis.retransmission");
-      assert(certain.length > 0);
+      found += certain.length;
       assertEquals(certain.filter((number) => !numbers.includes(number)), []);
       assertEquals(info.segmentsRetransmitted, numbers.length);
       assertEquals(log.filter((line) => line.includes('"retransmission":true')).length, numbers.length);
     }
+    assert(found > 0);
   },
 });
 
