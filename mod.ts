@@ -81,6 +81,12 @@ export { LoopbackDevice } from "./stack/link/loopback.ts";
 export { Evidence, type MappingKeeper, type NeighborResolver } from "./stack/link/mapping.ts";
 export type { LinkProtocol, LinkSession, Nic, NicCounters, NicOptions } from "./stack/link/nic.ts";
 export { createWire, type WireEnd, type WireOptions } from "./stack/link/wire.ts";
+export {
+  ConnectionLog,
+  type ConnectionLogOptions,
+  type ConnectionMetrics,
+  type LineSink,
+} from "./stack/connection_log.ts";
 export type { Logger } from "./stack/logger.ts";
 export { type Neighbor, NeighborState } from "./stack/network/neighbor.ts";
 export type { NeighborCounters, NeighborEntry, Neighbors, UnreachableHandler } from "./stack/network/neighbors.ts";

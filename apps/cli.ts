@@ -107,6 +107,7 @@ export function parseCommandLine<Specification extends Options>(
     alias,
     unknown: refuseUnknownOption,
   });
+  refuseSwitchValues(args, ["help", ...namesWhere(entries, (option) => option.placeholder === undefined)]);
   const values: Record<string, unknown> = {};
   for (const [name, option] of entries) {
     const value = given[name];
@@ -129,6 +130,17 @@ function namesWhere(entries: readonly [string, Option<unknown>][], test: (option
 function refuseUnknownOption(arg: string, key?: string): boolean {
   if (key === undefined) return true;
   throw new UsageError(`Unknown option "${arg}"`);
+}
+
+/** `parseArgs` takes any value of a switch for true. */
+function refuseSwitchValues(args: readonly string[], switches: readonly string[]): void {
+  const end = args.indexOf("--");
+  for (const arg of end < 0 ? args : args.slice(0, end)) {
+    const name = /^--([^=]+)=/.exec(arg)?.[1];
+    if (name !== undefined && switches.includes(name)) {
+      throw new UsageError(`Option --${name} takes no value`);
+    }
+  }
 }
 
 function read(name: string, option: Option<unknown>, given: unknown): unknown {

@@ -45,7 +45,8 @@ export function interfaceAddress(text: string): IpPrefix {
   }
   const { address, length } = prefix;
   if (address.family !== 4) throw new InvalidValue(`this program speaks IPv4, ${remedy}`);
-  if (!text.includes("/") || length === 0) throw new InvalidValue(`the prefix length is missing, ${remedy}`);
+  if (!text.includes("/")) throw new InvalidValue(`the prefix length is missing, ${remedy}`);
+  if (length === 0) throw new InvalidValue(`a network cannot be everything, ${remedy}`);
   if (address.isUnspecified || address.isLoopback || address.isMulticast || address.isBroadcast) {
     throw new InvalidValue("give an address that an interface can have");
   }

@@ -176,7 +176,7 @@ function open(defaultName: string, kind: number, options: TunOptions, mac: MacAd
   const libc = Libc.open();
   let device: TunTapDevice;
   try {
-    const descriptor = attach(libc, request, kind === IFF_TAP ? `TAP device "${name}"` : `TUN device "${name}"`);
+    const descriptor = attach(libc, request, describe(kind, name));
     device = new TunTapDevice(libc, descriptor, { name: decodeInterfaceName(request), medium, address: mac });
   } catch (error) {
     libc.close();
@@ -191,9 +191,15 @@ function open(defaultName: string, kind: number, options: TunOptions, mac: MacAd
   return device;
 }
 
+/** A device for people; where the kernel was to choose the number, there is no name yet. */
+function describe(kind: number, name: string): string {
+  const type = kind === IFF_TAP ? "TAP" : "TUN";
+  return name.endsWith("%d") ? `a ${type} device` : `the ${type} device "${name}"`;
+}
+
 /** Opens the clone device and attaches it to the interface that `request` names; the kernel writes its name there. */
 function attach(libc: Libc, request: Uint8Array<ArrayBuffer>, what: string): number {
-  const action = `open the ${what}`;
+  const action = `open ${what}`;
   const descriptor = libc.calls.open(cString(clonePath), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (descriptor < 0) {
     const { errno } = libc;

@@ -228,8 +228,8 @@ export class ConnectionLog implements TcpTrace {
     this.#connections.set(connection, null);
   }
 
-  /** Logs what has changed since the connection's last event. */
-  update(connection: UserConnection): void {
+  /** As {@linkcode TcpTrace.updated}: logs what has changed since the connection's last event. */
+  updated(connection: UserConnection): void {
     const logged = this.#find(connection);
     if (logged !== null) this.#writeChanges(logged, connection, connection.info());
   }

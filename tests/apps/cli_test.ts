@@ -73,6 +73,12 @@ Deno.test("an option without its value is refused", () => {
   assertEquals(refusal("--text="), "Option --text needs a value: TEXT");
 });
 
+Deno.test("a switch with a value is refused", () => {
+  assertEquals(refusal("--quiet=maybe"), "Option --quiet takes no value");
+  assertEquals(refusal("--help=no"), "Option --help takes no value");
+  assertEquals(parseCommandLine(program, ["--", "--quiet=maybe"]).operand, "--quiet=maybe");
+});
+
 Deno.test("a refused value is named with its option and what to give instead", () => {
   assertEquals(refusal("-c", "many"), 'Cannot use "many" for -c (--count): give a number');
 });

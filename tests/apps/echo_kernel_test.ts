@@ -175,7 +175,7 @@ kernelTest("without the privilege for a TAP device, echo says the remedy and sho
   assertEquals(code, 0);
   assertMatch(
     output[0]!,
-    /^Cannot open the TAP device .*CAP_NET_ADMIN.*unshare -rn.*loopback demonstration instead\.$/,
+    /^Cannot open a TAP device: .*CAP_NET_ADMIN.*unshare -rn.*loopback demonstration instead\.$/,
   );
   assertEquals(output.at(-1), "All 3 answers were what had been sent.");
 }, { programs: ["setpriv"] });
@@ -193,5 +193,5 @@ kernelTest("without the privilege for a TAP device, ping fails in one line with 
   assertEquals(output, []);
   assertEquals(code, 2);
   assertEquals(errors.length, 1);
-  assertMatch(errors[0]!, /^ping: Cannot open the TAP device .*CAP_NET_ADMIN/);
+  assertMatch(errors[0]!, /^ping: Cannot open a TAP device: .*CAP_NET_ADMIN/);
 }, { programs: ["setpriv"] });

@@ -56,7 +56,8 @@ Deno.test("an interface address has a prefix length", () => {
   assertEquals(String(interfaceAddress("192.0.2.1/24")), "192.0.2.1/24");
   assertEquals(String(interfaceAddress("192.0.2.0/31")), "192.0.2.0/31");
   assertEquals(String(interfaceAddress("192.0.2.7/32")), "192.0.2.7/32");
-  assertRefused(interfaceAddress, ["192.0.2.1", "192.0.2.1/0"], "the prefix length is missing");
+  assertRefused(interfaceAddress, ["192.0.2.1"], "the prefix length is missing");
+  assertRefused(interfaceAddress, ["192.0.2.1/0"], "a network cannot be everything");
   assertRefused(interfaceAddress, ["192.0.2/24", "192.0.2.256/24", "192.0.2.1/33", "tap0", ""], "write it like");
   assertRefused(interfaceAddress, ["2001:db8::1/64"], "this program speaks IPv4");
 });

@@ -289,6 +289,12 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (this.#state !== State.synReceived) this.sender.output(this.now);
     if (this.receiver.ackNeed === AckNeed.now) this.sendAck();
     this.timers.update();
+    this.noteUpdate();
+  }
+
+  /** Tells who watches that what arrived or expired has been dealt with. */
+  noteUpdate(): void {
+    this.trace?.updated?.(this);
   }
 
   /** FIN has gone out, by whichever way: the state says so. */

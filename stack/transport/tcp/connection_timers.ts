@@ -68,6 +68,8 @@ export interface TimedConnection {
   sendSyn(): void;
   /** Sends a segment with `length` bytes of the send buffer from `sequence` on. */
   transmit(flags: number, sequence: number, length: number): void;
+  /** Tells who watches that what expired has been dealt with. */
+  noteUpdate(): void;
   /** Gives the connection up because the peer does not answer. */
   giveUp(why: string): void;
   /** Ends the connection. */
@@ -205,6 +207,7 @@ export class ConnectionTimers {
       sender.output(now);
     }
     this.update();
+    connection.noteUpdate();
   }
 
   /** How long data may wait without progress before the connection is given up, in milliseconds. */

@@ -15,6 +15,8 @@ export interface TcpTrace {
    * `packet.transportAt` is the offset of its TCP header and `packet.tail` its end.
    */
   segment?(connection: UserConnection, direction: "sent" | "received", packet: Packet): void;
+  /** The connection has dealt with what arrived or expired: its windows, times and counts are what they are now. */
+  updated?(connection: UserConnection): void;
   /** The connection's state has changed. */
   state?(connection: UserConnection, from: State, to: State): void;
 }
