@@ -45,6 +45,8 @@ export class Packet {
   destinationAt: number = -1;
   /** The transport protocol's number, or -1. */
   protocol: number = -1;
+  /** Type of service or traffic class of a received packet: DSCP and ECN bits. */
+  trafficClass: number = 0;
   /** Whether the link frame or the IP destination was a broadcast or multicast address. */
   multicast: boolean = false;
   /** Whether it came from this host itself, over the loopback interface. */
@@ -153,6 +155,7 @@ export class Packet {
     copy.sourceAt = this.sourceAt;
     copy.destinationAt = this.destinationAt;
     copy.protocol = this.protocol;
+    copy.trafficClass = this.trafficClass;
     copy.multicast = this.multicast;
     copy.looped = this.looped;
     copy.nic = this.nic;
@@ -186,6 +189,7 @@ export class Packet {
     this.sourceAt = -1;
     this.destinationAt = -1;
     this.protocol = -1;
+    this.trafficClass = 0;
     this.multicast = false;
     this.looped = false;
     this.nic = -1;

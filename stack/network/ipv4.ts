@@ -33,6 +33,7 @@ import {
   protocolAt,
   sourceWordAt,
   totalLengthAt,
+  trafficClassAt,
   versionAt,
   writeIpv4Header,
 } from "./ipv4_header.ts";
@@ -256,6 +257,7 @@ export class Ipv4 implements NetworkProtocol {
     packet.destinationAt = at + Ipv4Field.destination;
     packet.family = 4;
     packet.protocol = protocolAt(packet.view, at);
+    packet.trafficClass = trafficClassAt(packet.view, at);
   }
 
   /** Whether the destination may stand in a packet that arrives here. Finds out whether it is a group's. */

@@ -28,7 +28,7 @@ export interface NeighborSettings {
   solicitations: number;
   /** How long a neighbour that did not answer is taken for unreachable without being asked again. Default 1000. */
   failedTime: number;
-  /** The most packets that wait for one neighbour. Default 64: a fragmented packet of the largest size fits. */
+  /** The most packets that wait for one neighbour. Default 512: the SYNs of many connections that begin at once. */
   pendingPackets: number;
   /** The most memory that packets waiting for all neighbours hold, in bytes of their slots. Default 4 MiB. */
   pendingBytes: number;
@@ -110,7 +110,7 @@ export class Neighbors implements MappingKeeper {
       retransmitTime: 1000,
       solicitations: 3,
       failedTime: 1000,
-      pendingPackets: 64,
+      pendingPackets: 512,
       pendingBytes: 4 * 1024 * 1024,
       capacity: 1024,
       ...options.settings,

@@ -15,7 +15,7 @@ const seeds = [1, 2, 3];
 const reached: Readonly<Record<string, string>> = {
   ethernet: "received truncated otherDestination badSource ownSource unknownEtherType",
   arp: "requestsReceived overheard malformed unknownOperation badSender",
-  neighbors: "solicited resolved failed pendingDropped unreachable",
+  neighbors: "solicited resolved failed unreachable",
   ipv4: "delivered truncated badHeader badChecksum badLength martianSource ownSource martianDestination " +
     "otherDestination otherGroup linkBroadcast unknownProtocol fragmented neighborUnreachable",
   reassembly: "reassembled malformed duplicates contradicting overlapping abandoned timedOut",

@@ -18,6 +18,8 @@ export interface SentPacket {
   readonly path: Path;
   /** The path's settings at that moment. */
   readonly timeToLive: number;
+  /** Its traffic class at that moment. */
+  readonly trafficClass: number;
   /** The packet from its transport header on. */
   readonly bytes: Uint8Array;
 }
@@ -32,6 +34,7 @@ export interface Delivery {
   readonly nic?: number;
   readonly arrivedAt?: number;
   readonly timeToLive?: number;
+  readonly trafficClass?: number;
 }
 
 const link: LinkProtocol = {
@@ -122,7 +125,12 @@ export class FakeNetwork implements NetworkProtocol, Networks {
   }
 
   push(packet: Packet, path: Path): Verdict {
-    this.sent.push({ path, timeToLive: path.timeToLive, bytes: packet.contents().slice() });
+    this.sent.push({
+      path,
+      timeToLive: path.timeToLive,
+      trafficClass: path.trafficClass,
+      bytes: packet.contents().slice(),
+    });
     packet.release();
     return Verdict.done;
   }
@@ -148,6 +156,7 @@ export class FakeNetwork implements NetworkProtocol, Networks {
     packet.transportAt = packet.head;
     packet.multicast = delivery.multicast ?? false;
     packet.nic = delivery.nic ?? 0;
+    packet.trafficClass = delivery.trafficClass ?? 0;
     packet.arrivedAt = delivery.arrivedAt ?? 0;
     return packet;
   }

@@ -29,6 +29,13 @@ const defaults: ConnectionSettings = {
   userTimeout: 0,
   sendBufferBytes: 65536,
   receiveBufferBytes: 65536,
+  initialReceiveWindow: 65535,
+  quickAcknowledgements: 16,
+  initialTimeout: 1000,
+  minimumTimeout: 200,
+  maximumSegmentBytes: 0,
+  timeToLive: 64,
+  trafficClass: 0,
 };
 
 /** A connection whose peer is the test. */

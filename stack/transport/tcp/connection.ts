@@ -11,6 +11,7 @@ import { distance } from "../../sequence.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Flow } from "../flow_table.ts";
 import type { TcpContext } from "./context.ts";
+import { type Ecn, ecnSetup } from "./ecn.ts";
 import { Flag } from "./header.ts";
 import { timestampsBytes } from "./options.ts";
 import { AckNeed, Receiver } from "./receive.ts";
@@ -74,6 +75,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   selective: boolean = true;
   /** Whether windows are scaled, or the scale offered by our SYN. */
   windowScaling: boolean = true;
+  /** Explicit congestion notification, or null when it is not in use. */
+  ecn: Ecn | null = null;
   /** Whether it began with the peer's SYN. */
   readonly passive: boolean;
   /** Whether its user has closed it and wants no more data. */
@@ -117,8 +120,9 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.selective = context.options.selectiveAcknowledgements;
     this.windowScaling = context.options.windowScaling;
     this.#timestampOffset = context.initialSequence.timestampOffset(local, remote);
-    this.receiver = new Receiver(context.storage, this.settings.receiveBufferBytes);
-    this.receiver.windowScale = Receiver.scaleFor(this.settings.receiveBufferBytes);
+    const { receiveBufferBytes, initialReceiveWindow, quickAcknowledgements } = settings;
+    this.receiver = new Receiver(context.storage, receiveBufferBytes, initialReceiveWindow, quickAcknowledgements);
+    this.receiver.windowScale = Receiver.scaleFor(receiveBufferBytes);
     this.sender = new Sender(
       this,
       context.storage,
@@ -127,7 +131,10 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
       defaultSegmentBytes[local.address.family],
       this.settings.sendBufferBytes,
     );
-    this.sender.noDelay = this.settings.noDelay;
+    this.sender.noDelay = settings.noDelay;
+    this.sender.rtt.begin(settings.initialTimeout, settings.minimumTimeout);
+    path.timeToLive = settings.timeToLive;
+    path.trafficClass = settings.trafficClass;
     this.timers = new ConnectionTimers(this, context.timers);
     this.lastReceivedAt = this.#openedAt = this.now;
   }
@@ -156,7 +163,9 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
 
   /** The maximum segment size that our SYN announces, in bytes: what a packet carries besides the fixed headers. */
   get announcedSegmentBytes(): number {
-    return announcedSegmentBytes(this.path);
+    const byPath = announcedSegmentBytes(this.path);
+    const { maximumSegmentBytes } = this.#settings;
+    return maximumSegmentBytes > 0 ? Math.min(byPath, maximumSegmentBytes) : byPath;
   }
 
   /** Our clock as timestamps show it (RFC 7323 section 5.4: one tick a millisecond), with this connection's offset. */
@@ -174,13 +183,15 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Sends SYN: the active open. */
   open(): void {
     this.setState(State.synSent);
-    this.sender.sendSyn(Flag.syn, this.now);
+    this.sender.sendSyn(this.context.options.ecn === "request" ? Flag.syn | ecnSetup : Flag.syn, this.now);
     this.timers.update();
   }
 
   /** Sends the SYN, or the SYN and ACK, again or for the first time. */
   sendSyn(): void {
-    this.sender.sendSyn(this.state === State.synReceived ? Flag.syn | Flag.ack : Flag.syn, this.now);
+    // A SYN that asked for explicit congestion notification may have been dropped for that: it is asked once.
+    if (this.state === State.synSent) return this.sender.sendSyn(Flag.syn, this.now);
+    this.sender.sendSyn(Flag.syn | Flag.ack | (this.ecn === null ? 0 : Flag.ece), this.now);
   }
 
   /** Takes the peer's options over, as its SYN says them. */
@@ -203,8 +214,10 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Sets the size of full segments from what the peer takes and what the path carries (RFC 9293 section 3.7.1). */
   fitSegments(): void {
     const byPath = this.path.mtu - this.path.network.fixedHeaderBytes - 20;
+    const bySettings = this.#settings.maximumSegmentBytes || Infinity;
     const options = this.timestamps ? timestampsBytes : 0;
-    this.sender.resize(Math.max(smallestSegmentBytes, Math.min(this.peerSegmentBytes, byPath)) - options);
+    const most = Math.min(this.peerSegmentBytes, byPath, bySettings);
+    this.sender.resize(Math.max(smallestSegmentBytes, most) - options);
   }
 
   /** The handshake is complete. */
@@ -234,8 +247,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   }
 
   /** As {@linkcode Transmitter.transmit}. */
-  transmit(flags: number, sequence: number, length: number): void {
-    this.context.writer.write(this, flags, sequence, length);
+  transmit(flags: number, sequence: number, length: number, fresh: boolean = false): void {
+    this.context.writer.write(this, flags, sequence, length, fresh);
     if ((flags & Flag.fin) !== 0) this.#enterFinStates();
   }
 
@@ -249,6 +262,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
    * about where they are do not acknowledge each other for ever.
    */
   sendStrayAck(): void {
+    if (this.context.challenges.unlimited) return this.sendAck();
     const now = this.now;
     this.#strayTokens = Math.min(
       strayAcknowledgementBurst,
@@ -423,7 +437,14 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.sender.limit = settings.sendBufferBytes;
     this.sender.noDelay = settings.noDelay;
     if (changes.receiveBufferBytes !== undefined) this.receiver.maximum = settings.receiveBufferBytes;
+    if (changes.quickAcknowledgements !== undefined) {
+      this.receiver.quickAcknowledgements = settings.quickAcknowledgements;
+    }
+    this.sender.rtt.least = settings.minimumTimeout;
+    this.path.timeToLive = settings.timeToLive;
+    this.path.trafficClass = settings.trafficClass;
     if (this.#finished) return;
+    if (changes.maximumSegmentBytes !== undefined && this.#state >= State.established) this.fitSegments();
     if (changes.noDelay) this.#output();
     this.timers.update();
   }

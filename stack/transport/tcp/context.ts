@@ -59,6 +59,8 @@ export interface TcpCounters {
   synCookiesRefused: number;
   /** Handshakes completed while the accept queue was full. */
   acceptQueueFull: number;
+  /** Acknowledgements that echoed a congestion mark and made the sender slow down. */
+  congestionMarks: number;
   /** Retransmission time-outs. */
   timeouts: number;
   /** Tail loss probes. */
@@ -81,6 +83,8 @@ export interface TcpOptionsOffered {
   selectiveAcknowledgements: boolean;
   /** Offer and accept window scaling (RFC 7323). */
   windowScaling: boolean;
+  /** Explicit congestion notification (RFC 3168): ask for it, agree when a peer asks, or neither. */
+  ecn: "request" | "accept" | "off";
 }
 
 /** What all connections of a stack share. `Owner` is the connection itself. */

@@ -10,6 +10,7 @@ import { maximumSackBlocks } from "./options.ts";
 import { Ranges } from "./ranges.ts";
 import { ByteRing, type RingStorage } from "./ring.ts";
 import type { Segment } from "./segment.ts";
+import { defaultSettings } from "./settings.ts";
 
 /** How soon data must be acknowledged. */
 export const AckNeed = {
@@ -23,11 +24,8 @@ export const AckNeed = {
 /** One of the values of {@linkcode AckNeed}. */
 export type AckNeed = (typeof AckNeed)[keyof typeof AckNeed];
 
-/** The window that is offered at first, in bytes; it grows with what the application reads. */
-const initialWindow = 65535;
-
-/** Segments that are acknowledged at once at the start of a flow, so that the peer's slow start is not held back. */
-const quickAcknowledgements = 16;
+/** How many segments are acknowledged at once, at least, when delaying was in vain. */
+const fewestQuickAcknowledgements = 16;
 
 /** Most segments that are acknowledged at once because delaying was in vain. */
 const mostQuickAcknowledgements = 1024;
@@ -68,12 +66,12 @@ export class Receiver {
 
   readonly #ring: ByteRing;
   #queued = 0;
-  #limit = initialWindow;
+  #limit: number;
   #maximum: number;
   #recentTimestampAt = 0;
   #unacknowledged = 0;
   /** Segments that are still to be acknowledged at once. */
-  #quick = quickAcknowledgements;
+  #quick: number;
   /** How many were granted when delaying was last in vain; doubled each time. */
   #granted = 0;
   /** `bytesReceived` when the application last sent. */
@@ -85,11 +83,26 @@ export class Receiver {
   #tuneBytes = 0;
   #delivered = 0;
 
-  /** Starts empty; at most `maximum` bytes will wait for the application. */
-  constructor(storage: RingStorage, maximum: number) {
+  /**
+   * Starts empty; at most `maximum` bytes will wait for the application. The window that is offered at first is
+   * `window` and grows with what the application reads; the first `quick` segments are acknowledged at once.
+   */
+  constructor(
+    storage: RingStorage,
+    maximum: number,
+    window: number = defaultSettings.initialReceiveWindow,
+    quick: number = defaultSettings.quickAcknowledgements,
+  ) {
     this.#ring = new ByteRing(storage);
     this.#maximum = maximum;
-    this.#limit = Math.min(initialWindow, maximum);
+    this.#limit = Math.min(window, maximum);
+    this.#quick = quick;
+  }
+
+  /** Grants that many segments an acknowledgement at once; 0 delays all that may be delayed. */
+  set quickAcknowledgements(count: number) {
+    this.#quick = count;
+    this.#granted = 0;
   }
 
   /** In-order bytes that wait for the application. */
@@ -254,7 +267,7 @@ export class Receiver {
    */
   delayedInVain(): void {
     if (this.#unacknowledged === 0 || this.#unacknowledged >= this.segmentBytes) return;
-    this.#granted = Math.min(Math.max(quickAcknowledgements, 2 * this.#granted), mostQuickAcknowledgements);
+    this.#granted = Math.min(Math.max(fewestQuickAcknowledgements, 2 * this.#granted), mostQuickAcknowledgements);
     this.#quick = this.#granted;
   }
 

@@ -58,6 +58,10 @@ export class LossRecovery {
   #prrOut = 0;
   #prrFlight = 0;
 
+  /** Whether a congestion mark has been answered, and SND.NXT at that time. */
+  #marked = false;
+  #markedUntil = 0;
+
   #tailProbeEnd = 0;
   #tailProbeRetransmitted = false;
 
@@ -132,6 +136,20 @@ export class LossRecovery {
     this.#detectByRack(sample.now);
     if (this.#scoreboard.lost > 0 && this.state < RecoveryState.recovery) this.#enterRecovery(sample, 0);
     if (this.state === RecoveryState.recovery) this.#reduceProportionally(0, false, true, true);
+  }
+
+  /**
+   * The peer has received a packet that a router had marked: slow down as after a loss, once a round trip (RFC 3168
+   * section 6.1.2). Returns whether the window was reduced.
+   */
+  congestionReported(sample: AckSample): boolean {
+    if (this.recovering || (this.#marked && before(sample.sndUna, this.#markedUntil))) return false;
+    this.#marked = true;
+    this.#markedUntil = sample.sndNxt;
+    const window = this.#window;
+    window.slowStartThreshold = this.#control.threshold(window, this.#scoreboard.outstanding, sample.now);
+    window.size = Math.min(window.size, window.slowStartThreshold);
+    return true;
   }
 
   /**

@@ -37,8 +37,16 @@ export class RttEstimator {
   minimum: number = Infinity;
   /** How often the time-out has been doubled since the last fresh sample. */
   backoff: number = 0;
+  /** Smallest time-out. */
+  least: number = minimumTimeout;
   #timeout = initialTimeout;
   #minimumAt = 0;
+
+  /** Sets the time-out before the first sample, and the smallest one. */
+  begin(timeout: number, least: number): void {
+    this.least = least;
+    this.#setTimeout(timeout);
+  }
 
   /** Takes a sample in. The caller keeps Karn's rule: no sample from a segment that was sent twice. */
   sample(measured: number, now: number): void {
@@ -87,6 +95,6 @@ export class RttEstimator {
   }
 
   #setTimeout(timeout: number): void {
-    this.#timeout = Math.min(maximumTimeout, Math.max(minimumTimeout, timeout));
+    this.#timeout = Math.min(maximumTimeout, Math.max(this.least, timeout));
   }
 }

@@ -8,6 +8,7 @@
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Connection } from "./connection.ts";
+import { agreesToEcn, asksForEcn, Ecn } from "./ecn.ts";
 import { Flag } from "./header.ts";
 import { AckNeed } from "./receive.ts";
 import { RecoveryState } from "./recovery.ts";
@@ -58,6 +59,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
     connection.timers.update();
     return;
   }
+  if (context.options.ecn === "request" && agreesToEcn(segment.flags)) connection.ecn = new Ecn();
   takeAcknowledgement(connection, segment);
   sender.setWindow(segment.sequence, segment.acknowledgement, segment.window);
   connection.receiver.ackNeed = AckNeed.now;
@@ -72,6 +74,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
 /** Takes what the peer's SYN says: its initial sequence number and its options. */
 export function takeSyn(connection: Connection, segment: Segment): void {
   const { options } = segment;
+  if (connection.context.options.ecn !== "off" && !segment.ack && asksForEcn(segment.flags)) connection.ecn = new Ecn();
   connection.receiver.start(segment.sequence);
   connection.negotiate(
     options.maximumSegmentSize,
@@ -102,6 +105,7 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
     return;
   }
   connection.heardFrom(segment);
+  connection.ecn?.arrived(segment);
   if (connection.state === State.synReceived && !completesHandshake(connection, segment)) return;
   if (!acknowledgementAcceptable(connection, segment)) return;
   takeAcknowledgement(connection, segment);
@@ -214,7 +218,10 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   const echo = connection.timestamps && options.hasTimestamps && options.timestampEcho !== 0
     ? connection.echoTime(options.timestampEcho)
     : -1;
-  const usesWindow = sender.usesWindow;
+  const echoed = connection.ecn !== null && (segment.flags & Flag.ece) !== 0 && !segment.syn;
+  if (echoed) takeEcho(connection, segment);
+  // RFC 3168 section 6.1.2: an acknowledgement with an echo does not let the window grow.
+  const usesWindow = !echoed && sender.usesWindow;
   const ack = context.acknowledgement;
   ack.digest(
     sender.scoreboard,
@@ -249,6 +256,16 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   }
   if (ack.advanced > 0 && sndUna !== sender.initialSequence) connection.observer?.writable();
   afterOurFin(connection);
+}
+
+/** The peer echoes a congestion mark. */
+function takeEcho(connection: Connection, segment: Segment): void {
+  const { sender, context, ecn } = connection;
+  const sample = context.sampleFor(sender, 0, segment.arrivedAt);
+  sample.sndUna = segment.acknowledgement;
+  if (!sender.recovery.congestionReported(sample)) return;
+  context.counters.congestionMarks++;
+  ecn!.reduced = true;
 }
 
 /** Echoes tell whole milliseconds: a difference of less than this between two ways to measure means nothing. */

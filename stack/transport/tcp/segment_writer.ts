@@ -8,6 +8,7 @@ import { addUint16, fold, sum } from "../../checksum.ts";
 import type { Packet, PacketPool } from "../../packet.ts";
 import { Verdict } from "../../protocol.ts";
 import type { Path } from "../../network/path.ts";
+import { Codepoint, type Ecn } from "./ecn.ts";
 import { Flag, minimumHeaderBytes, TcpField, writeHeader } from "./header.ts";
 import {
   maximumSackBlocks,
@@ -47,6 +48,8 @@ export interface SegmentSource extends UserConnection, SynOffer {
   readonly sender: Sender;
   /** The receiving half. */
   readonly receiver: Receiver;
+  /** Explicit congestion notification, or null when it is not in use. */
+  readonly ecn: Ecn | null;
   /** Who watches, if anybody. */
   readonly trace: TcpTrace | null;
   /** Segments sent. */
@@ -65,9 +68,12 @@ export class SegmentWriter {
     this.#headroom = headroom;
   }
 
-  /** Sends a segment of a connection with `length` bytes of its send buffer from `sequence` on. */
-  write(connection: SegmentSource, flags: number, sequence: number, length: number): Verdict {
-    const { sender, receiver, path } = connection;
+  /**
+   * Sends a segment of a connection with `length` bytes of its send buffer from `sequence` on; `fresh` says that they are
+   * sent for the first time.
+   */
+  write(connection: SegmentSource, flags: number, sequence: number, length: number, fresh: boolean): Verdict {
+    const { sender, receiver, path, ecn } = connection;
     const packet = this.#pool.allocate(this.#headroom, length);
     if (packet === null) return Verdict.dropped;
     const syn = (flags & Flag.syn) !== 0;
@@ -103,11 +109,18 @@ export class SegmentWriter {
     }
     if (blocks > 0) writeSack(packet.view, optionAt, this.#sackEdges, blocks);
     if (ack) receiver.acknowledged();
+    if (ecn !== null && !syn) packet.view.setUint8(at + TcpField.flags, flags | ecn.flagsFor(fresh));
     connection.segmentsSent++;
     packet.transportAt = at;
     completeChecksum(packet, path);
     connection.trace?.segment?.(connection, "sent", packet);
-    return path.network.push(packet, path);
+    if (ecn === null || !fresh) return path.network.push(packet, path);
+    // RFC 3168 section 6.1: new data only, neither what is sent again nor acknowledgements.
+    const { trafficClass } = path;
+    path.trafficClass = (trafficClass & ~3) | Codepoint.capable0;
+    const verdict = path.network.push(packet, path);
+    path.trafficClass = trafficClass;
+    return verdict;
   }
 
   /**

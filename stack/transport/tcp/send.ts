@@ -16,8 +16,11 @@ import { Mark, Scoreboard } from "./scoreboard.ts";
 
 /** Whoever turns a decision of the sender into a segment on the wire. */
 export interface Transmitter {
-  /** Sends a segment with `length` bytes of the send buffer from `sequence` on. */
-  transmit(flags: number, sequence: number, length: number): void;
+  /**
+   * Sends a segment with `length` bytes of the send buffer from `sequence` on; `fresh` says that they are sent for the
+   * first time.
+   */
+  transmit(flags: number, sequence: number, length: number, fresh?: boolean): void;
 }
 
 /** The sending half of one connection. */
@@ -358,7 +361,7 @@ export class Sender {
     this.lastSentAt = now;
     this.recovery.sent(length, false, now);
     this.#noteFlight();
-    this.#transmitter.transmit(flags, sequence, length);
+    this.#transmitter.transmit(flags, sequence, length, length > 0);
   }
 
   #retransmit(index: number, now: number): void {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { initialTimeout, minimumTimeout } from "./rtt.ts";
 import type { ConnectionSettings } from "./user.ts";
 
 /** The defaults. Connections whose settings nobody changed share this one object. */
@@ -16,4 +17,11 @@ export const defaultSettings: Readonly<ConnectionSettings> = Object.freeze({
   userTimeout: 0,
   sendBufferBytes: 4 * 1024 * 1024,
   receiveBufferBytes: 4 * 1024 * 1024,
+  initialReceiveWindow: 65535,
+  quickAcknowledgements: 16,
+  initialTimeout,
+  minimumTimeout,
+  maximumSegmentBytes: 0,
+  timeToLive: 64,
+  trafficClass: 0,
 });

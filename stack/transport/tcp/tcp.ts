@@ -58,6 +58,11 @@ export interface TcpConfiguration extends Partial<TcpOptionsOffered> {
   settings?: Partial<ConnectionSettings>;
   /** Answer SYNs with cookies when the SYN queue of a listener is full (RFC 4987). Default true. */
   synCookies?: boolean;
+  /**
+   * Answer every suspicious segment with an ACK (RFC 5961), without a limit. Default false: such answers are limited, so
+   * that nobody can be made to send more than he is sent. For tests.
+   */
+  unlimitedChallenges?: boolean;
   /** Makes congestion control state. Default CUBIC. */
   congestionControl?: CongestionControlFactory;
   /** Chooses initial sequence numbers. Default RFC 6528; anything that can be guessed is for tests only. */
@@ -150,6 +155,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
       synCookiesAccepted: 0,
       synCookiesRefused: 0,
       acceptQueueFull: 0,
+      congestionMarks: 0,
       timeouts: 0,
       tailProbes: 0,
       windowProbes: 0,
@@ -160,11 +166,12 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     this.writer = new SegmentWriter(pool, headroom);
     this.initialSequence = configuration.initialSequence ?? new InitialSequence(timers.clock, random);
     this.congestionControl = configuration.congestionControl ?? (() => new Cubic());
-    this.challenges = new ChallengeBudget(random);
+    this.challenges = new ChallengeBudget(random, configuration.unlimitedChallenges);
     this.options = {
       timestamps: configuration.timestamps ?? true,
       selectiveAcknowledgements: configuration.selectiveAcknowledgements ?? true,
       windowScaling: configuration.windowScaling ?? true,
+      ecn: configuration.ecn ?? "accept",
     };
     this.#settings = Object.freeze({ ...defaultSettings, ...configuration.settings });
     this.#flows = new FlowTable(random);

@@ -52,6 +52,26 @@ export interface ConnectionSettings {
   sendBufferBytes: number;
   /** Most bytes that wait in the receive buffer: what the receive window can grow to. */
   receiveBufferBytes: number;
+  /** The receive window of a new connection in bytes, as far as the buffer allows it. Default 65,535. */
+  initialReceiveWindow: number;
+  /**
+   * Segments that are acknowledged at once at the start of a flow, so that the peer's slow start is not held back.
+   * Default 16. Changing it grants that many anew; 0 delays acknowledgements from now on.
+   */
+  quickAcknowledgements: number;
+  /** Milliseconds until the first retransmission before there is a round-trip sample (RFC 6298 section 2). Default 1000. */
+  initialTimeout: number;
+  /** Smallest retransmission time-out in milliseconds. Default 200. */
+  minimumTimeout: number;
+  /**
+   * Largest payload, in bytes, of the segments that we ask for in our SYN and that we send, options included; 0, the
+   * default, for what the path carries.
+   */
+  maximumSegmentBytes: number;
+  /** TTL or hop limit of what is sent, 1 to 255. Default 64. */
+  timeToLive: number;
+  /** Type of service or traffic class of what is sent. Default 0. */
+  trafficClass: number;
 }
 
 /** What is known of a connection, for people and programs that watch it. Sequence numbers are absolute. */

@@ -44,29 +44,39 @@ export type Action = PacketAction | CallAction | CommandAction | CodeAction;
 
 /** A packet arrives at the stack, or must leave it. */
 export interface PacketAction {
+  /** Which kind it is. */
   readonly kind: "packet";
   /** Seen from the stack. */
   readonly direction: "inbound" | "outbound";
+  /** The packet. */
   readonly packet: PacketSpec;
 }
 
 /** A system call. */
 export interface CallAction {
+  /** Which kind it is. */
   readonly kind: "call";
+  /** Its name. */
   readonly name: string;
+  /** Its arguments. */
   readonly arguments: readonly Expression[];
+  /** What it must return. */
   readonly result: ResultSpec;
 }
 
 /** A command of the shell: never executed, but some of them mean something here. */
 export interface CommandAction {
+  /** Which kind it is. */
   readonly kind: "command";
+  /** The text of the command. */
   readonly command: string;
 }
 
 /** Assertions about a connection. */
 export interface CodeAction {
+  /** Which kind it is. */
   readonly kind: "code";
+  /** Code of the message. */
   readonly code: string;
 }
 
@@ -100,7 +110,9 @@ export type Expression =
 
 /** A field of a structure: `sin_port=htons(80)`, or `msg_iov(1)=[...]`. */
 export interface StructField {
+  /** Its name. */
   readonly name: string;
+  /** The value. */
   readonly value: Expression;
 }
 
@@ -121,14 +133,19 @@ export interface IpSpec {
 
 /** Ports as a script gives them. */
 export interface PortPair {
+  /** Where it comes from. */
   readonly source: number;
+  /** Where it goes. */
   readonly destination: number;
 }
 
 /** A TCP segment. */
 export interface TcpSpec {
+  /** Which kind it is. */
   readonly kind: "tcp";
+  /** What is said of the IP header. */
   readonly ip: IpSpec;
+  /** The ports; null for those of the connection under test. */
   readonly ports: PortPair | null;
   /** The nine flag bits: those of the header's byte, and AE as 256. */
   readonly flags: number;
@@ -136,9 +153,11 @@ export interface TcpSpec {
   readonly sequence: number | null;
   /** Bytes of payload. */
   readonly length: number;
+  /** Acknowledgement number. */
   readonly acknowledgement: number | null;
   /** Window field; null when it does not matter. */
   readonly window: number | null;
+  /** Urgent pointer. */
   readonly urgent: number | null;
   /** The options in their order; null for `<...>`: any. */
   readonly options: readonly TcpOption[] | null;
@@ -162,19 +181,29 @@ export type TcpOption =
 
 /** A UDP datagram. */
 export interface UdpSpec {
+  /** Which kind it is. */
   readonly kind: "udp";
+  /** What is said of the IP header. */
   readonly ip: IpSpec;
+  /** The ports; null for those of the connection under test. */
   readonly ports: PortPair | null;
+  /** Bytes of payload. */
   readonly length: number;
 }
 
 /** An ICMP message. */
 export interface IcmpSpec {
+  /** Which kind it is. */
   readonly kind: "icmp";
+  /** What is said of the IP header. */
   readonly ip: IpSpec;
+  /** The address family. */
   readonly family: 4 | 6;
+  /** Type of the message. */
   readonly type: string;
+  /** Code of the message. */
   readonly code: string | null;
+  /** Next-hop MTU in bytes; null if it is not said. */
   readonly mtu: number | null;
   /** The packet that it is about, as far as that is given. */
   readonly quoted: QuotedPacket | null;
@@ -182,7 +211,10 @@ export interface IcmpSpec {
 
 /** A packet that an ICMP error quotes. */
 export interface QuotedPacket {
+  /** Number of the protocol above IP. */
   readonly protocol: "tcp" | "udp";
+  /** Sequence number of the first byte. */
   readonly sequence: number;
+  /** Bytes of payload. */
   readonly length: number;
 }

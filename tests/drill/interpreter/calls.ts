@@ -21,8 +21,11 @@ export type Attempt = () => Outcome;
 
 /** What the calls are wired to. */
 export interface CallsOptions {
+  /** The stack under test. */
   readonly host: Host;
+  /** Looks up the script's definitions. */
   readonly define: Define;
+  /** What is left out of comparisons. */
   readonly ignore: ReadonlySet<Relaxation>;
   /** A socket listens now: packets from new peers are for it. */
   readonly onListen: (port: number) => void;

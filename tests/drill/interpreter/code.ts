@@ -78,7 +78,8 @@ class Statement {
     values: Readonly<Record<string, number>>,
     print: (text: string) => void,
   ) {
-    this.#scanner = new Scanner(text, path, line);
+    // `//` is a division here.
+    this.#scanner = new Scanner(text, path, line, /\s+/y);
     this.#values = values;
     this.#print = print;
   }

@@ -19,7 +19,9 @@ interface Interest {
 
 /** An event that holds. */
 export interface ReadyEvent {
+  /** What was given along with the interest. */
   readonly data: number;
+  /** The events. */
   readonly events: number;
 }
 

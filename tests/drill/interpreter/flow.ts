@@ -17,12 +17,19 @@ const ack = 16;
 
 /** A segment with the numbers of a script. */
 export interface ScriptSegment {
+  /** The nine flag bits. */
   readonly flags: number;
+  /** Sequence number of the first byte. */
   readonly sequence: number;
+  /** Bytes of payload. */
   readonly length: number;
+  /** Acknowledgement number. */
   readonly acknowledgement: number;
+  /** Window field. */
   readonly window: number;
+  /** Urgent pointer. */
   readonly urgent: number;
+  /** The options in their order. */
   readonly options: readonly TcpOption[];
 }
 

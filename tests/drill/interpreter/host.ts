@@ -78,6 +78,8 @@ export class Host {
           windowScaling: profile.windowScaling,
           congestionControl: () => profile.makeCongestionControl(),
           timeWait: profile.timeWait,
+          unlimitedChallenges: profile.unlimitedChallenges,
+          synCookies: profile.synCookies,
         },
       }),
     );

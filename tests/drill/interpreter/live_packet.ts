@@ -28,29 +28,43 @@ interface LivePacketBase {
 
 /** A TCP segment with absolute sequence numbers. */
 export interface LiveTcp extends LivePacketBase {
+  /** Which kind it is. */
   readonly kind: "tcp";
+  /** The sender's port. */
   readonly sourcePort: number;
+  /** The receiver's port. */
   readonly destinationPort: number;
+  /** Sequence number of the first byte. */
   readonly sequence: number;
+  /** Acknowledgement number. */
   readonly acknowledgement: number;
   /** The nine flag bits. */
   readonly flags: number;
+  /** Window field. */
   readonly window: number;
+  /** Urgent pointer. */
   readonly urgent: number;
+  /** The options in their order. */
   readonly options: readonly TcpOption[];
 }
 
 /** A UDP datagram. */
 export interface LiveUdp extends LivePacketBase {
+  /** Which kind it is. */
   readonly kind: "udp";
+  /** The sender's port. */
   readonly sourcePort: number;
+  /** The receiver's port. */
   readonly destinationPort: number;
 }
 
 /** An ICMP message; the payload is what stands behind its eight bytes of header. */
 export interface LiveIcmp extends LivePacketBase {
+  /** Which kind it is. */
   readonly kind: "icmp";
+  /** Type of the message. */
   readonly type: number;
+  /** Code of the message. */
   readonly code: number;
   /** The second word of the header. */
   readonly rest: number;
@@ -58,7 +72,9 @@ export interface LiveIcmp extends LivePacketBase {
 
 /** A packet of another protocol. */
 export interface LiveOther extends LivePacketBase {
+  /** Which kind it is. */
   readonly kind: "other";
+  /** Number of the protocol above IP. */
   readonly protocol: number;
 }
 
@@ -67,11 +83,17 @@ export type LivePacket = LiveTcp | LiveUdp | LiveIcmp | LiveOther;
 
 /** The IP header of a packet to be made. */
 export interface IpHeader {
+  /** Where it comes from. */
   readonly source: IpAddress;
+  /** Where it goes. */
   readonly destination: IpAddress;
+  /** Number of the protocol above IP. */
   readonly protocol: number;
+  /** Type of service or traffic class. */
   readonly tos: number;
+  /** TTL or hop limit. */
   readonly ttl: number;
+  /** IPv6 flow label. */
   readonly flowLabel: number;
 }
 

@@ -25,7 +25,9 @@ const usualTimeToLive = 255;
 
 /** How packets are compared. */
 export interface PacketsOptions {
+  /** The stack under test. */
   readonly host: Host;
+  /** What is left out of comparisons. */
   readonly ignore: ReadonlySet<Relaxation>;
   /** Whether each segment must stand in the script as it is, without joining several to a longer one. */
   readonly strictSegments: boolean;

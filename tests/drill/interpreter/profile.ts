@@ -29,6 +29,10 @@ export class Profile {
   congestionControl: string = "cubic";
   /** Milliseconds in TIME-WAIT. */
   timeWait: number = 60_000;
+  /** Answer every suspicious segment, without a limit. Scripts send many at one moment. */
+  unlimitedChallenges: boolean = true;
+  /** Answer with SYN cookies when a listener's queue is full. */
+  synCookies: boolean = true;
   /** What connections start with. */
   readonly settings: Partial<ConnectionSettings> = {};
   /** Called after a change. */
@@ -76,10 +80,21 @@ const scalingAndTimestamps: Change = (profile, value) => {
   profile.windowScaling = profile.timestamps = isOn(value);
 };
 
-const setting =
-  (name: "keepAliveIdle" | "keepAliveInterval" | "keepAliveCount", scale: number): Change => (profile, value) => {
-    profile.settings[name] = Number(value) * scale;
+const flag =
+  (name: "selectiveAcknowledgements" | "timestamps" | "windowScaling" | "unlimitedChallenges" | "synCookies"): Change =>
+  (profile, value) => {
+    profile[name] = isOn(value);
   };
+
+/** A setting of connections that is a number, in the stack's units times `scale`. */
+const setting = (name: NumberSetting, scale: number): Change => (profile, value) => {
+  profile.settings[name] = Number(value) * scale;
+};
+
+/** The names of settings that are numbers. */
+type NumberSetting = {
+  [name in keyof ConnectionSettings]: ConnectionSettings[name] extends number ? name : never;
+}[keyof ConnectionSettings];
 
 const receiveBuffer: Change = (profile, value) => {
   profile.settings.receiveBufferBytes = last(value);
@@ -92,18 +107,21 @@ const sendBuffer: Change = (profile, value) => {
 const congestion: Change = (profile, value) => profile.chooseCongestionControl(value);
 
 const changes: Readonly<Record<string, Change>> = {
-  tcp_sack: (profile, value) => {
-    profile.selectiveAcknowledgements = isOn(value);
-  },
-  "sack.enable": (profile, value) => {
-    profile.selectiveAcknowledgements = isOn(value);
-  },
-  tcp_timestamps: (profile, value) => {
-    profile.timestamps = isOn(value);
-  },
-  tcp_window_scaling: (profile, value) => {
-    profile.windowScaling = isOn(value);
-  },
+  tcp_sack: flag("selectiveAcknowledgements"),
+  "sack.enable": flag("selectiveAcknowledgements"),
+  tcp_timestamps: flag("timestamps"),
+  tcp_window_scaling: flag("windowScaling"),
+  "unlimited-challenges": flag("unlimitedChallenges"),
+  "syn-cookies": flag("synCookies"),
+  tcp_syncookies: flag("synCookies"),
+  syncookies: flag("synCookies"),
+  "receive-window": setting("initialReceiveWindow", 1),
+  "quick-acks": setting("quickAcknowledgements", 1),
+  "initial-rto": setting("initialTimeout", 1),
+  "minimum-rto": setting("minimumTimeout", 1),
+  rexmit_initial: setting("initialTimeout", 1),
+  rexmit_min: setting("minimumTimeout", 1),
+  "maximum-segment": setting("maximumSegmentBytes", 1),
   rfc1323: scalingAndTimestamps,
   tcp_congestion_control: congestion,
   "cc.algorithm": congestion,
@@ -124,6 +142,10 @@ const changes: Readonly<Record<string, Change>> = {
   },
   "time-wait": (profile, value) => {
     profile.timeWait = Number(value);
+  },
+  // 0 switches delaying off: as many as anybody can send are acknowledged at once.
+  delayed_ack: (profile, value) => {
+    profile.settings.quickAcknowledgements = isOn(value) ? 0 : Infinity;
   },
   // FreeBSD's value is the maximum segment lifetime in milliseconds, of which TIME-WAIT lasts two.
   msl: (profile, value) => {

@@ -144,11 +144,8 @@ class Run {
       return;
     }
     host.advance(from);
-    // What has been sent by now must have been expected by an event before this one.
+    // What has been sent by now must have been expected by an event before the last one.
     const [surplus] = isLast ? host.device.sent : [];
-    if (surplus !== undefined) {
-      throw new ScriptFailure(`nothing is expected, came ${parts.packets.describe(surplus)} at ${this.#when(surplus)}`);
-    }
     switch (action.kind) {
       case "packet":
         this.#log(`${seconds(host.now)} ${event.text}`);
@@ -171,6 +168,9 @@ class Run {
       }
     }
     host.advance(host.now);
+    if (surplus !== undefined) {
+      throw new ScriptFailure(`nothing is expected, came ${parts.packets.describe(surplus)} at ${this.#when(surplus)}`);
+    }
     if (event.time.base === "any") this.#previous = host.now;
   }
 

@@ -25,7 +25,7 @@ export class ScriptSyntaxError extends Error {
 }
 
 /** Blanks and comments: `// ...` to the end of the line, and the form that may span lines. */
-const blank = /(?:\s+|\/\/[^\n]*|\/\*[^]*?\*\/)+/y;
+const blanksAndComments = /(?:\s+|\/\/[^\n]*|\/\*[^]*?\*\/)+/y;
 
 /** A place in a text that moves on. Blanks and comments before whatever is looked for are passed over. */
 export class Scanner {
@@ -37,12 +37,18 @@ export class Scanner {
   at: number = 0;
   /** The line of the text's first character. */
   readonly #firstLine: number;
+  /** What is passed over. */
+  readonly #blank: RegExp;
 
-  /** Starts at the beginning of `text`, whose first line is counted as `firstLine`. */
-  constructor(text: string, path: string, firstLine = 1) {
+  /**
+   * Starts at the beginning of `text`, whose first line is counted as `firstLine`. `blank` is a sticky expression for
+   * what is passed over, which here need not include comments.
+   */
+  constructor(text: string, path: string, firstLine = 1, blank: RegExp = blanksAndComments) {
     this.text = text;
     this.path = path;
     this.#firstLine = firstLine;
+    this.#blank = blank;
   }
 
   /** The line where it stands, behind blanks. */
@@ -59,9 +65,12 @@ export class Scanner {
 
   /** Passes over blanks and comments. */
   skipBlanks(): void {
+    const blank = this.#blank;
     blank.lastIndex = this.at;
     if (blank.test(this.text)) this.at = blank.lastIndex;
-    if (this.text.startsWith("/*", this.at)) throw this.error("This comment is never closed: `*/` is missing");
+    if (blank === blanksAndComments && this.text.startsWith("/*", this.at)) {
+      throw this.error("This comment is never closed: `*/` is missing");
+    }
   }
 
   /** Whether `literal` comes next; it is not consumed. */

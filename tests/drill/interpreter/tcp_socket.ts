@@ -46,6 +46,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     this.settings = { ...settings };
   }
 
+  /** As {@linkcode Descriptor.bind}. */
   override bind(address: SocketAddress): Outcome {
     if (this.#local !== null) return "EINVAL";
     const { family } = this.host.local;
@@ -53,6 +54,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     return 0;
   }
 
+  /** As {@linkcode Descriptor.listen}. */
   override listen(backlog: number): Outcome {
     if (this.connection !== null) return "EINVAL";
     if (this.#listener !== null) return 0;
@@ -70,6 +72,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     return this.#listener?.local.port ?? null;
   }
 
+  /** As {@linkcode Descriptor.accept}. */
   override accept(): Descriptor | Errno | typeof blocked {
     if (this.#listener === null) return "EINVAL";
     const connection = this.#listener.accept();
@@ -78,9 +81,12 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     child.linger = { ...this.linger };
     child.#reported = true;
     child.#take(connection);
+    // Options that were set after the listener began: accepted sockets inherit them too.
+    connection.configure(this.settings);
     return child;
   }
 
+  /** As {@linkcode Descriptor.connect}. */
   override connect(address: SocketAddress): Outcome {
     if (this.#listener !== null) return "EISCONN";
     if (this.connection === null) return this.#startConnecting(address);
@@ -123,6 +129,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     };
   }
 
+  /** As {@linkcode Descriptor.receive}. */
   override receive(length: number, flags: number): Outcome {
     const { connection } = this;
     if (connection === null) return "ENOTCONN";
@@ -145,6 +152,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     return blocked;
   }
 
+  /** As {@linkcode Descriptor.send}. */
   override send(length: number, literal: Uint8Array | null): Outcome {
     const { connection } = this;
     if (connection === null) return "ENOTCONN";
@@ -158,6 +166,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     return taken === 0 && bytes.length > 0 ? blocked : taken;
   }
 
+  /** As {@linkcode Descriptor.shutdown}. */
   override shutdown(how: number): Outcome {
     if (this.#listener !== null && how !== constants.SHUT_WR) {
       this.#listener.close();
@@ -174,6 +183,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     return 0;
   }
 
+  /** As {@linkcode Descriptor.close}. */
   override close(): Outcome {
     this.#listener?.close();
     const { connection, linger } = this;
@@ -188,10 +198,12 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     return this.host.now >= this.#lingerUntil ? 0 : blocked;
   }
 
+  /** As {@linkcode Descriptor.setOption}. */
   override setOption(level: string, name: string, value: OptionValue): Outcome {
     return writeTcpOption(this, level, name, value);
   }
 
+  /** As {@linkcode Descriptor.getOption}. */
   override getOption(level: string, name: string): OptionValue | Errno {
     if (name === "SO_ERROR") {
       const error = this.#takeError();
@@ -200,18 +212,22 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     return readTcpOption(this, level, name);
   }
 
+  /** As {@linkcode Descriptor.receivable}. */
   override get receivable(): number {
     return this.connection?.receivable ?? 0;
   }
 
+  /** As {@linkcode Descriptor.unacknowledged}. */
   override get unacknowledged(): number {
     return this.connection?.unacknowledged ?? 0;
   }
 
+  /** As {@linkcode Descriptor.unsent}. */
   override get unsent(): number {
     return this.connection?.sender.unsent ?? 0;
   }
 
+  /** As {@linkcode Descriptor.ready}. */
   override get ready(): number {
     if (this.#listener !== null) return this.#listener.acceptable > 0 ? PollEvent.in : 0;
     const { connection } = this;

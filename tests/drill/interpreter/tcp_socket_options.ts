@@ -53,6 +53,11 @@ const mappings: Readonly<Record<string, Mapping>> = {
   TCP_KEEPIDLE: scaled("keepAliveIdle", 1000),
   TCP_KEEPINTVL: scaled("keepAliveInterval", 1000),
   TCP_KEEPCNT: scaled("keepAliveCount", 1),
+  TCP_MAXSEG: scaled("maximumSegmentBytes", 1),
+  IP_TOS: scaled("trafficClass", 1),
+  IPV6_TCLASS: scaled("trafficClass", 1),
+  IP_TTL: scaled("timeToLive", 1),
+  IPV6_UNICAST_HOPS: scaled("timeToLive", 1),
   TCP_USER_TIMEOUT: scaled("userTimeout", 1),
 };
 
@@ -75,6 +80,9 @@ const withoutEffect = new Set([
   "TCP_NOTSENT_LOWAT",
 ]);
 
+/** How many segments are acknowledged at once after TCP_QUICKACK, before acknowledgements are delayed again. */
+const quickAcknowledgements = 16;
+
 /** Sets an option. */
 export function writeTcpOption(socket: TcpOptionState, _level: string, name: string, value: OptionValue): Outcome {
   if (name === "SO_LINGER") {
@@ -83,6 +91,12 @@ export function writeTcpOption(socket: TcpOptionState, _level: string, name: str
   }
   if (name === "TCP_CONGESTION") {
     return value.text !== null && socket.host.profile.chooseCongestionControl(value.text) ? 0 : "ENOENT";
+  }
+  if (name === "TCP_QUICKACK") {
+    const change = { quickAcknowledgements: value.number === 0 ? 0 : quickAcknowledgements };
+    Object.assign(socket.settings, change);
+    socket.connection?.configure(change);
+    return 0;
   }
   const mapping = mappings[name];
   if (mapping !== undefined) {
@@ -101,7 +115,7 @@ export function readTcpOption(socket: TcpOptionState, _level: string, name: stri
   if (name === "SO_LINGER") return { number: Number(socket.linger.on), second: socket.linger.seconds, text: null };
   if (name === "SO_TYPE") return { number: 1, second: 0, text: null };
   if (name === "TCP_CONGESTION") return { number: 0, second: 0, text: socket.host.profile.congestionControl };
-  if (name === "TCP_MAXSEG") return { number: connection?.info().sendMss ?? 536, second: 0, text: null };
+  if (name === "TCP_MAXSEG" && connection !== null) return { number: connection.info().sendMss, second: 0, text: null };
   if (name === "TCP_INFO") return { number: 0, second: 0, text: null };
   const mapping = mappings[name];
   const settings = connection?.settings ?? { ...defaultSettings, ...socket.settings };

@@ -27,6 +27,7 @@ export class UdpSocket extends Descriptor {
     this.#host = host;
   }
 
+  /** As {@linkcode Descriptor.bind}. */
   override bind(address: SocketAddress): Outcome {
     if (this.#local !== null) return "EINVAL";
     const { family } = this.#host.local;
@@ -38,6 +39,7 @@ export class UdpSocket extends Descriptor {
     });
   }
 
+  /** As {@linkcode Descriptor.connect}. */
   override connect(address: SocketAddress): Outcome {
     const { stack, remote } = this.#host;
     return this.#try(() => {
@@ -50,6 +52,7 @@ export class UdpSocket extends Descriptor {
     });
   }
 
+  /** As {@linkcode Descriptor.receive}. */
   override receive(length: number, _flags: number): Outcome {
     const socket = this.#socket;
     if (socket === null) return blocked;
@@ -59,6 +62,7 @@ export class UdpSocket extends Descriptor {
     });
   }
 
+  /** As {@linkcode Descriptor.send}. */
   override send(length: number, literal: Uint8Array | null, to: SocketAddress | null): Outcome {
     const { stack, local, remote } = this.#host;
     return this.#try(() => {
@@ -72,11 +76,13 @@ export class UdpSocket extends Descriptor {
     });
   }
 
+  /** As {@linkcode Descriptor.close}. */
   override close(): Outcome {
     this.#socket?.close();
     return 0;
   }
 
+  /** As {@linkcode Descriptor.setOption}. */
   override setOption(_level: string, name: string, value: OptionValue): Outcome {
     const settings = this.#socket?.settings;
     if (name === "IP_TTL" && settings !== undefined) settings.timeToLive = value.number;
@@ -86,6 +92,7 @@ export class UdpSocket extends Descriptor {
     return 0;
   }
 
+  /** As {@linkcode Descriptor.getOption}. */
   override getOption(level: string, name: string): OptionValue | Errno {
     if (name !== "SO_ERROR") return super.getOption(level, name);
     if (!this.#socket?.failed) return { number: 0, second: 0, text: null };
@@ -93,10 +100,12 @@ export class UdpSocket extends Descriptor {
     return { number: errnoNumbers[String(error)] ?? -1, second: 0, text: String(error) };
   }
 
+  /** As {@linkcode Descriptor.receivable}. */
   override get receivable(): number {
     return Math.max(0, this.#socket?.nextLength ?? 0);
   }
 
+  /** As {@linkcode Descriptor.ready}. */
   override get ready(): number {
     const socket = this.#socket;
     if (socket === null) return PollEvent.out;

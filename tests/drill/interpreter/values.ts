@@ -97,8 +97,11 @@ export function fieldOf(
 
 /** What a socket address says; what it leaves to the interpreter is null. */
 export interface SocketAddress {
+  /** The address family. */
   readonly family: 4 | 6 | null;
+  /** The IP address. */
   readonly address: IpAddress | null;
+  /** The port. */
   readonly port: number | null;
   /** AF_UNSPEC: dissolves a connection. */
   readonly unspecified: boolean;

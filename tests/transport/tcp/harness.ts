@@ -62,6 +62,8 @@ export class Harness {
   readonly ports: Ports;
   readonly peer: IpAddress;
   peerPort = 5000;
+  /** Traffic class of what the peer sends. */
+  trafficClass = 0;
   ourPort = 80;
   readonly ours: number;
   readonly peers: number;
@@ -168,6 +170,7 @@ export class Harness {
       bytes,
       multicast,
       arrivedAt: this.time.now,
+      trafficClass: this.trafficClass,
     });
   }
 

@@ -12,6 +12,13 @@ Deno.test("the defaults are those that the documentation of the settings gives",
     userTimeout: 0,
     sendBufferBytes: 4 * 1024 * 1024,
     receiveBufferBytes: 4 * 1024 * 1024,
+    initialReceiveWindow: 65535,
+    quickAcknowledgements: 16,
+    initialTimeout: 1000,
+    minimumTimeout: 200,
+    maximumSegmentBytes: 0,
+    timeToLive: 64,
+    trafficClass: 0,
   });
 });
 

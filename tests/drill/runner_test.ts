@@ -1,0 +1,194 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { formatResult, formatSummary, Tally } from "./interpreter/report.ts";
+import { type RunOptions, runScript } from "./interpreter/runner.ts";
+import { capturePath } from "./interpreter/script_files.ts";
+
+const handshake = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 65535 <mss 1000>
++0 > S. 0:0(0) ack 1 <mss 1460>
++.1 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4
+`;
+
+/** What is printed about a script that begins with a handshake; its own first line is line 8. */
+async function outcome(text: string, options: RunOptions = {}): Promise<string> {
+  return formatResult("x", await runScript(handshake + text, "x", options));
+}
+
+Deno.test("a packet that differs fails the script: the line, what was expected, what came, and wherein", async () => {
+  assertEquals(
+    await outcome("+0 write(4, ..., 10) = 10\n+0 > . 1:12(11) ack 2 win 5 <nop>"),
+    "FAIL x:9 expected > . 1:12(11) ack 2 win 5 <nop>, came > P. 1:11(10) ack 1 win 65535 " +
+      "(flags P., not .; length 10, not 11; acknowledgement 1, not 2; window 65535, not 5; options <>, not <nop>)",
+  );
+});
+
+Deno.test("a packet that does not come fails the script", async () => {
+  assertEquals(
+    await outcome("+.5 > . 1:1(0) ack 1"),
+    "FAIL x:8 expected > . 1:1(0) ack 1 at 0.600, nothing came by 0.6625",
+  );
+});
+
+Deno.test("a packet at another time fails the script", async () => {
+  assertEquals(
+    await outcome("+0 write(4, ..., 10) = 10\n+.02 > P. 1:11(10) ack 1"),
+    "FAIL x:9 expected it at 0.120, > P. 1:11(10) ack 1 win 65535 came at 0.100",
+  );
+  assertEquals(await outcome("+0 write(4, ..., 10) = 10\n+.003 > P. 1:11(10) ack 1"), "ok x");
+  assertEquals(await outcome("+0 write(4, ..., 10) = 10\n+.02 > P. 1:11(10) ack 1", { tolerance: 25 }), "ok x");
+  assertEquals(await outcome("+0 write(4, ..., 10) = 10\n+0~+.1 > P. 1:11(10) ack 1"), "ok x");
+  assertEquals(await outcome("+0 write(4, ..., 10) = 10\n* > P. 1:11(10) ack 1"), "ok x");
+});
+
+Deno.test("an eighth of the step is tolerated, and less than 100 ms whatever the script says", async () => {
+  const timeout = "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1\n";
+  assertEquals(await outcome(`${timeout}+.34 > P. 1:11(10) ack 1`), "ok x");
+  assertStringIncludes(await outcome(`${timeout}+.35 > P. 1:11(10) ack 1`), "FAIL x:10 expected it at 0.450");
+  const result = await runScript(`--tolerance_usecs=500000\n${handshake}${timeout}+.4 > P. 1:11(10) ack 1`, "x");
+  assertStringIncludes(formatResult("x", result), "FAIL x:11 expected it at 0.500");
+});
+
+Deno.test("packets that nobody expects fail the script, but not behind its last event", async () => {
+  assertEquals(
+    await outcome("+0 write(4, ..., 10) = 10\n+.1 < . 1:1(0) ack 11 win 65535"),
+    "FAIL x:9 nothing is expected, came > P. 1:11(10) ack 1 win 65535 at 0.100",
+  );
+  assertEquals(await outcome("+0 write(4, ..., 10) = 10"), "ok x");
+});
+
+Deno.test("packets that were sent before an event wait for the line that expects them", async () => {
+  assertEquals(
+    await outcome(
+      "+0 write(4, ..., 10) = 10\n+0 fcntl(4, F_GETFL) = 2\n+0 > P. 1:11(10) ack 1",
+    ),
+    "ok x",
+  );
+});
+
+Deno.test("segments may add up to a longer one, unless that is forbidden", async () => {
+  const text = "+0 write(4, ..., 3000) = 3000\n+0 > P. 1:3001(3000) ack 1";
+  assertEquals(await outcome(text), "ok x");
+  assertStringIncludes(await outcome(text, { strictSegments: true }), "came > . 1:1001(1000)");
+});
+
+Deno.test("what is to be ignored is not compared", async () => {
+  const text = "+0 write(4, ..., 10) = 10\n+0 > . 1:11(10) ack 1 win 7 <nop,nop,TS val 1 ecr 2>";
+  const all = new Set(["push", "window", "options"] as const);
+  assertEquals(await outcome(text, { ignore: all }), "ok x");
+  for (const one of all) {
+    const others = new Set([...all].filter((name) => name !== one));
+    assertStringIncludes(await outcome(text, { ignore: others }), "FAIL x:9 expected");
+  }
+});
+
+Deno.test("the order of options and the values of timestamps can be ignored", async () => {
+  const syn = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <mss 1460,nop,wscale 7,sackOK,TS val 5 ecr 9>`;
+  const run = async (ignore: RunOptions["ignore"]) => (await runScript(syn, "x", ignore ? { ignore } : {})).kind;
+  assertEquals(await run(new Set(["option-order", "timestamps"])), "ok");
+  assertEquals(await run(new Set(["option-order"])), "fail");
+  assertEquals(await run(new Set(["timestamps"])), "fail");
+});
+
+Deno.test("a call with another result fails the script", async () => {
+  assertEquals(
+    await outcome("+0 write(4, ..., 10) = 11"),
+    "FAIL x:8 expected write(4, ..., 10) = 11, it returned 10",
+  );
+  assertEquals(
+    await outcome("+0 shutdown(4, SHUT_WR) = 0\n+0 write(4, ..., 10) = -1 ECONNRESET"),
+    "FAIL x:9 expected write(4, ..., 10) = -1 ECONNRESET, it returned -1 EPIPE",
+  );
+});
+
+Deno.test("a call that would block fails the script unless it is given time", async () => {
+  assertEquals(
+    await outcome("+0 read(4, ..., 10) = 5"),
+    "FAIL x:8 expected read(4, ..., 10) = 5, but it would block",
+  );
+  assertEquals(await outcome("+0...0.2 read(4, ..., 10) = 5\n+.2 < P. 1:6(5) ack 1 win 65535"), "ok x");
+});
+
+Deno.test("a call that waits must return at its end", async () => {
+  assertEquals(
+    await outcome("+0...0.2 read(4, ..., 10) = 5\n+.1 < P. 1:6(5) ack 1 win 65535"),
+    "FAIL x:8 expected read(4, ..., 10) = 5 to return at 0.300, it returned at 0.200",
+  );
+  assertStringIncludes(
+    await outcome("+0...0.2 read(4, ..., 10) = 5\n+.5 < P. 1:6(5) ack 1 win 65535"),
+    "FAIL x:8 expected read(4, ..., 10) = 5, but it still blocks at 0.325",
+  );
+});
+
+Deno.test("an assertion that does not hold fails the script and shows what it looked at", async () => {
+  assertEquals(
+    await outcome("+0 %{\nassert tcpi_unacked == 0\nassert tcpi_snd_cwnd == 11 or 1 > 2, tcpi_snd_cwnd\n}%"),
+    "FAIL x:8 `assert tcpi_snd_cwnd == 11 or 1 > 2, tcpi_snd_cwnd` does not hold: tcpi_snd_cwnd is 10",
+  );
+  assertEquals(
+    await outcome("+0 %{ assert 2 + 3 * 4 == 14 and not (7 // 2 != 3); assert 1 < 2 <= 2 and abs(-3) in (1, 3) }%"),
+    "ok x",
+  );
+  assertEquals(await outcome("+0 %{ assert tcpi_snd_cwnd == 11 }%", { ignore: new Set(["tcp_info"]) }), "ok x");
+});
+
+Deno.test("connections are counted", async () => {
+  assertEquals(await outcome("+0 `drill-count ESTABLISHED = 1`\n+0 `drill-count LISTEN = 1`"), "ok x");
+  assertEquals(
+    await outcome("+0 `drill-count SYN_RECV = 1`"),
+    "FAIL x:8 expected 1 connections in SYN_RECV, there are 0",
+  );
+});
+
+Deno.test("a script is skipped, with the reason, when it asks for something that there is not", async () => {
+  assertEquals(
+    await outcome("+0 splice(4, 0, 5, 0, 1, 0) = 1"),
+    "skip x: the call `splice` is not interpreted",
+  );
+  assertEquals(await outcome("+0 %{ x = 5 }%"), "skip x: the code `x = 5` is neither an assertion nor `print`");
+  assertEquals(
+    formatResult("x", await runScript("--ip_version=ipv4\n0 socket(..., SOCK_STREAM, 0) = 3", "x", { family: 6 })),
+    "skip x: it is for IPv4",
+  );
+});
+
+Deno.test("settings: by sysctl in the script, and from outside", async () => {
+  const script = (first: string) =>
+    `${first}0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <mss 1460>`;
+  const names = ["tcp_sack", "tcp_timestamps", "tcp_window_scaling"];
+  const settings = names.map((name) => [name, "0"] as const);
+  assertEquals((await runScript(script(""), "x")).kind, "fail");
+  assertEquals((await runScript(script(""), "x", { settings })).kind, "ok");
+  const linux = names.map((name) => `net.ipv4.${name}=0`).join(" ");
+  assertEquals((await runScript(script(`\`sysctl -q ${linux}\`\n`), "x")).kind, "ok");
+  const freeBsd = "`sysctl net.inet.tcp.rfc1323=0`\n`sysctl net.inet.tcp.sack.enable=0`\n";
+  assertEquals((await runScript(script(freeBsd), "x")).kind, "ok");
+  const bsdPath = names.map((name) => `/proc/sys/net/ipv4/${name}=0`).join(" ");
+  assertEquals((await runScript(script(`\`../set_sysctls.py ${bsdPath}\`\n`), "x")).kind, "ok");
+});
+
+Deno.test("results as JSON, and the summary", () => {
+  const failed = { kind: "fail", line: 3, column: null, message: "no" } as const;
+  assertEquals(
+    formatResult("a.pkt", failed, true),
+    '{"path":"a.pkt","result":"fail","line":3,"column":null,"message":"no"}',
+  );
+  const tally = new Tally();
+  for (const result of [failed, { kind: "ok" }, { kind: "ok" }, { kind: "skip", reason: "" }] as const) {
+    tally.add(result);
+  }
+  assertEquals(formatSummary(tally), "2 passed, 1 failed, 1 skipped");
+});
+
+Deno.test("captures go to the script's own path below their directory", () => {
+  assertEquals(capturePath("out", "tests/drill/a/b.pkt"), "out/tests/drill/a/b.pcapng");
+  assertEquals(capturePath("out", "../x/b"), "out/x/b.pcapng");
+});
