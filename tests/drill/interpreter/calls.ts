@@ -12,6 +12,7 @@ import { blocked, type Errno, type Outcome } from "./errno.ts";
 import { ScriptFailure, ScriptSkipped } from "./failure.ts";
 import type { Host } from "./host.ts";
 import type { Relaxation } from "./match.ts";
+import { tcpInfo } from "./tcp_info.ts";
 import { TcpSocket } from "./tcp_socket.ts";
 import { UdpSocket } from "./udp_socket.ts";
 import { type Define, fieldOf, namesIn, numberOf, socketAddressOf } from "./values.ts";
@@ -34,6 +35,9 @@ export interface CallsOptions {
 }
 
 type Handler = (call: CallAction) => Attempt;
+
+/** `O_RDWR | O_NONBLOCK` on FreeBSD, for scripts that write the number. */
+const freeBsdNonBlocking = 6;
 
 /** The descriptors of a script, and the calls on them. */
 export class Calls {
@@ -168,6 +172,9 @@ export class Calls {
   }
 
   #receive(call: CallAction, length: number, flags: number): Attempt {
+    if ((flags & (constants.MSG_OOB! | constants.MSG_ERRQUEUE!)) !== 0) {
+      throw new ScriptSkipped("the stack has nothing for MSG_OOB and MSG_ERRQUEUE");
+    }
     return this.#on(call, (socket) => this.#wait(socket, flags, call, socket.receive(length, flags)));
   }
 
@@ -230,9 +237,13 @@ export class Calls {
 
   #getOption(socket: Descriptor, call: CallAction): Outcome {
     const [level, name] = this.#optionName(call);
+    const wanted = call.arguments[3];
+    if (name === "TCP_INFO" && socket instanceof TcpSocket) {
+      if (!this.#options.ignore.has("tcp_info")) checkTcpInfo(socket, wanted, this.#options.define);
+      return 0;
+    }
     const value = socket.getOption(level, name);
     if (typeof value === "string") return value;
-    const wanted = call.arguments[3];
     if (wanted === undefined || isOpen(wanted) || this.#options.ignore.has("sockopt-values")) return 0;
     const expected = optionValueOf(wanted, this.#options.define);
     const same = expected.text !== null && value.text !== null
@@ -249,7 +260,9 @@ export class Calls {
   #control(descriptor: Descriptor, call: CallAction): Outcome {
     const command = this.#number(call, 1);
     if (command === constants.F_GETFL) {
-      return constants.O_RDWR! | (descriptor.nonBlocking ? constants.O_NONBLOCK! : 0);
+      if (!descriptor.nonBlocking) return constants.O_RDWR!;
+      const expected = call.result.from === null ? 0 : numberOf(call.result.from, this.#options.define, 0);
+      return constants.O_RDWR! | (expected === freeBsdNonBlocking ? 4 : constants.O_NONBLOCK!);
     }
     if (command === constants.F_SETFL) {
       descriptor.nonBlocking = (this.#number(call, 2) & constants.O_NONBLOCK!) !== 0;
@@ -342,6 +355,19 @@ export class Calls {
       }
       return ready.length;
     });
+  }
+}
+
+/** Compares the fields of TCP_INFO that a script spells out. */
+function checkTcpInfo(socket: TcpSocket, wanted: Expression | undefined, define: Define): void {
+  if (wanted?.kind !== "struct") return;
+  const info = tcpInfo(socket.connection);
+  for (const { name, value } of wanted.fields) {
+    if (isOpen(value)) continue;
+    const actual = info[name];
+    if (actual === undefined) throw new ScriptSkipped(`nothing is known of \`${name}\``);
+    const expected = numberOf(value, define);
+    if (expected !== actual) throw new ScriptFailure(`expected ${name} ${expected}, it is ${actual}`);
   }
 }
 

@@ -198,7 +198,7 @@ class Statement {
       this.#seen.set(name, field);
       return field;
     }
-    const constant = constants[name] ?? constants[name.replace(/^TCPI_(?!OPT)/, "TCP_")];
+    const constant = constants[name] ?? constants[name.replace(/^TCP[IS]_(?!OPT)/, "TCP_")];
     if (constant !== undefined) return constant;
     throw new ScriptSkipped(`nothing is known of \`${name}\``);
   }

@@ -54,6 +54,8 @@ export class Flow {
   #latestSyn = 0;
   /** Timestamps on the wire less those in the script; null until the stack has sent one. */
   #timestampOffset: number | null = null;
+  /** The latest timestamp on the wire: what the peer echoes as long as the script does not show any of ours. */
+  #latestTimestamp: number | null = null;
 
   /** A connection of which nothing is known but the ports. */
   constructor(localPort: number, remotePort: number) {
@@ -102,10 +104,10 @@ export class Flow {
       };
     }
     // The first SYN has nothing to echo.
-    if (option.kind === "TS" && !((spec.flags & (syn | ack)) === syn) && this.#timestampOffset !== null) {
-      return { ...option, echo: add(option.echo, this.#timestampOffset) };
-    }
-    return option;
+    if (option.kind !== "TS" || (spec.flags & (syn | ack)) === syn) return option;
+    const offset = this.#timestampOffset;
+    const echo = offset === null ? this.#latestTimestamp ?? option.echo : add(option.echo, offset);
+    return { ...option, echo };
   }
 
   /**
@@ -126,6 +128,7 @@ export class Flow {
     if (this.#timestampOffset !== null) return;
     const theirs = expected.options?.find((option) => option.kind === "TS");
     const ours = live.options.find((option) => option.kind === "TS");
+    if (ours !== undefined) this.#latestTimestamp = ours.value;
     if (theirs !== undefined && ours !== undefined) this.#timestampOffset = distance(ours.value, theirs.value);
   }
 

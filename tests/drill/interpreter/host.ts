@@ -76,6 +76,7 @@ export class Host {
           timestamps: profile.timestamps,
           selectiveAcknowledgements: profile.selectiveAcknowledgements,
           windowScaling: profile.windowScaling,
+          ecn: profile.ecn,
           congestionControl: () => profile.makeCongestionControl(),
           timeWait: profile.timeWait,
           unlimitedChallenges: profile.unlimitedChallenges,
@@ -84,8 +85,8 @@ export class Host {
       }),
     );
     profile.onChange = () => {
-      const { timestamps, selectiveAcknowledgements, windowScaling } = profile;
-      Object.assign(this.stack.tcp.options, { timestamps, selectiveAcknowledgements, windowScaling });
+      const { timestamps, selectiveAcknowledgements, windowScaling, ecn } = profile;
+      Object.assign(this.stack.tcp.options, { timestamps, selectiveAcknowledgements, windowScaling, ecn });
     };
     if (family === 6 && !Object.keys(this.stack.counters.snapshot()).some((name) => name.startsWith("ipv6."))) {
       throw new ScriptSkipped("the stack has no IPv6");

@@ -31,6 +31,8 @@ export class Profile {
   timeWait: number = 60_000;
   /** Answer every suspicious segment, without a limit. Scripts send many at one moment. */
   unlimitedChallenges: boolean = true;
+  /** Explicit congestion notification: ask for it, agree when a peer asks, or neither. */
+  ecn: "request" | "accept" | "off" = "accept";
   /** Answer with SYN cookies when a listener's queue is full. */
   synCookies: boolean = true;
   /** What connections start with. */
@@ -76,6 +78,10 @@ function last(value: string): number {
 
 const isOn = (value: string) => Number(value) !== 0;
 
+const ecn: Change = (profile, value) => {
+  profile.ecn = value === "0" ? "off" : value === "1" ? "request" : "accept";
+};
+
 const scalingAndTimestamps: Change = (profile, value) => {
   profile.windowScaling = profile.timestamps = isOn(value);
 };
@@ -109,6 +115,8 @@ const congestion: Change = (profile, value) => profile.chooseCongestionControl(v
 const changes: Readonly<Record<string, Change>> = {
   tcp_sack: flag("selectiveAcknowledgements"),
   "sack.enable": flag("selectiveAcknowledgements"),
+  tcp_ecn: ecn,
+  "ecn.enable": ecn,
   tcp_timestamps: flag("timestamps"),
   tcp_window_scaling: flag("windowScaling"),
   "unlimited-challenges": flag("unlimitedChallenges"),

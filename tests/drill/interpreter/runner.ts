@@ -134,7 +134,7 @@ class Run {
     const { action } = event;
     const step = event.time.base === "start" ? Math.max(0, event.time.from - this.#previous) : event.time.from;
     const offset = event.time.base === "previous" ? this.#previous : 0;
-    const from = event.time.base === "any" ? this.#parts?.host.now ?? 0 : event.time.from + offset;
+    const from = event.time.base === "any" ? this.#parts?.host.now ?? 0 : exact(event.time.from + offset);
     this.#previous = from;
     if (action.kind === "command" && this.#parts === null) return this.#command(action.command);
     const parts = this.#parts ??= this.#wire();
@@ -152,7 +152,7 @@ class Run {
         host.device.arrive(parts.packets.arriving(action.packet));
         break;
       case "call": {
-        const end = event.time.end === null ? null : event.time.end + offset;
+        const end = event.time.end === null ? null : exact(event.time.end + offset);
         const tolerance = this.#tolerance(end === null ? step : end - from);
         parts.waiting.begin(event, parts.calls.begin(action), end, tolerance);
         break;
@@ -184,7 +184,7 @@ class Run {
   ): void {
     const { packet } = action;
     const isAny = time.base === "any";
-    const to = isAny ? from + longestWait : time.to === null ? from : time.to + offset;
+    const to = isAny ? from + longestWait : time.to === null ? from : exact(time.to + offset);
     const tolerance = this.#tolerance(step);
     const { sent } = host.device;
     host.advance(Math.max(host.now, to + tolerance), () => sent.length > 0);
@@ -258,4 +258,9 @@ class Run {
   #log(line: string): void {
     this.#options.log?.(line);
   }
+}
+
+/** A sum of times without the errors of its fractions: times of scripts are whole microseconds. */
+function exact(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
 }

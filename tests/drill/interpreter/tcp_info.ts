@@ -5,6 +5,7 @@
  */
 
 import type { Connection } from "../../../stack/transport/tcp/connection.ts";
+import { duplicateThreshold } from "../../../stack/transport/tcp/rack.ts";
 import { Mark, type Scoreboard } from "../../../stack/transport/tcp/scoreboard.ts";
 import { State } from "../../../stack/transport/tcp/state.ts";
 
@@ -63,7 +64,9 @@ export function tcpInfo(connection: Connection | null): Record<string, number> {
     tcpi_snd_wnd: info.sendWindow,
     tcpi_rcv_space: info.receiveWindow,
     tcpi_rcv_wnd: info.receiveWindow,
-    tcpi_reordering: 3,
+    tcpi_reordering: duplicateThreshold,
+    // Linux counts segments, the SYN among them.
+    tcpi_delivered: 1 + Math.ceil(info.bytesAcknowledged / info.sendMss) + count(Mark.sacked),
     tcpi_total_retrans: info.segmentsRetransmitted,
     tcpi_notsent_bytes: connection.sender.unsent,
     tcpi_bytes_acked: info.bytesAcknowledged,

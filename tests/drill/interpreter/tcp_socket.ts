@@ -88,6 +88,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
 
   /** As {@linkcode Descriptor.connect}. */
   override connect(address: SocketAddress): Outcome {
+    if (address.unspecified) return this.#disconnect();
     if (this.#listener !== null) return "EISCONN";
     if (this.connection === null) return this.#startConnecting(address);
     if (this.#error !== null) return this.#takeError()!;
@@ -95,6 +96,24 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     if (this.connection.state < State.established) return this.nonBlocking ? "EALREADY" : blocked;
     if (this.#reported) return "EISCONN";
     this.#reported = true;
+    return 0;
+  }
+
+  /** Gives the connection up, so that the socket can be used for another. */
+  #disconnect(): Outcome {
+    const { connection } = this;
+    if (connection !== null) {
+      connection.observer = null;
+      connection.abort();
+    }
+    this.connection = null;
+    this.#error = null;
+    this.#over =
+      this.#reported =
+      this.#readShut =
+      this.#writeShut =
+        false;
+    this.#received = 0;
     return 0;
   }
 

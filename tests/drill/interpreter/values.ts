@@ -42,7 +42,8 @@ export function numberOf(expression: Expression | undefined, define: Define, fal
 
 function namedNumber(name: string, define: Define): number {
   const defined = define(name);
-  const value = defined === undefined ? constants[name] : Number(defined);
+  const constant = constants[name] ?? constants[name.replace(/^TCP[IS]_(?!OPT)/, "TCP_")];
+  const value = defined === undefined ? constant : Number(defined);
   if (value === undefined || Number.isNaN(value)) throw new ScriptSkipped(`the constant ${name} is not known`);
   return value;
 }
