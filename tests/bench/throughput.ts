@@ -2,7 +2,7 @@
  * Measures bulk throughput and round trips between the stack and the kernel over a TAP device with plain 1500-byte
  * frames, beside two kernels over veth with their offloads off, in turn in one run. Needs root, `ip`, `nc` and `ethtool`.
  *
- *     deno run --allow-all tests/bench/throughput.ts [RUNS]
+ *     deno task bench [RUNS]
  *
  * @module
  */

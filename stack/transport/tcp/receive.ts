@@ -79,6 +79,8 @@ export class Receiver {
   #duplicateStart = 0;
   #duplicateEnd = 0;
 
+  /** Whether the first window was smaller than it should be, because a SYN cannot announce more. */
+  #cutBySyn = false;
   #tuneAt = -1;
   #tuneBytes = 0;
   #delivered = 0;
@@ -137,6 +139,7 @@ export class Receiver {
   start(initialSequence: number): void {
     this.rcvNxt = add(initialSequence, 1);
     this.rightEdge = add(this.rcvNxt, this.synWindow);
+    this.#cutBySyn = this.#limit > this.synWindow;
     this.lastAckSent = this.rcvNxt;
   }
 
@@ -227,7 +230,8 @@ export class Receiver {
   announce(scaled: boolean): number {
     const scale = scaled ? this.windowScale : 0;
     const wanted = this.#wantedEdge(scale);
-    if (this.#worthAnnouncing(wanted)) this.rightEdge = wanted;
+    if (this.#worthAnnouncing(wanted) || (this.#cutBySyn && after(wanted, this.rightEdge))) this.rightEdge = wanted;
+    this.#cutBySyn = false;
     const window = this.window;
     // The peer sees the window in steps: rounded up, so that the edge that it has seen does not move back.
     const field = Math.min(65535, Math.ceil(window / 2 ** scale));

@@ -34,6 +34,9 @@ export const recoveryStateNames = ["open", "disorder", "recovery", "loss"] as co
 /** When the tail is probed while the round-trip time is unknown, in milliseconds (RFC 8985 section 7.2). */
 const tailProbeDelayUnmeasured = 1000;
 
+/** What is allowed for the peer's and our own timers when its ACK need not be delayed, in milliseconds. */
+const tailProbeSlack = 2;
+
 /** Loss recovery of one connection. Sizes are in bytes, times in milliseconds. */
 export class LossRecovery {
   /** See {@linkcode RecoveryState}. */
@@ -211,7 +214,7 @@ export class LossRecovery {
     if (!this.#rtt.measured) return tailProbeDelayUnmeasured;
     const delay = 2 * this.#rtt.smoothed;
     const single = this.#scoreboard.inFlight <= this.#window.segmentBytes;
-    return Math.max(delay + (single ? maximumAckDelay : 2), 10);
+    return delay + (single ? maximumAckDelay : tailProbeSlack);
   }
 
   /** A tail loss probe has been sent: a new segment, or the last one again. */

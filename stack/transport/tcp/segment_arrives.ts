@@ -108,6 +108,12 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   connection.ecn?.arrived(segment);
   if (connection.state === State.synReceived && !completesHandshake(connection, segment)) return;
   if (!acknowledgementAcceptable(connection, segment)) return;
+  // RFC 7323 section 5.3 (R3) takes it before looking at the acknowledgement; but who can guess a sequence number in the
+  // window, and none that acknowledges, must not be able to have everything that follows taken for old.
+  const { options } = segment;
+  if (connection.timestamps && options.hasTimestamps) {
+    receiver.noteTimestamp(options.timestampValue, segment.sequence, segment.arrivedAt);
+  }
   takeAcknowledgement(connection, segment);
   if (connection.finished || connection.state === State.timeWait) return;
   if (sender.updateWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment))) {
@@ -130,9 +136,6 @@ function sequenceAcceptable(connection: Connection, segment: Segment): boolean {
     return false;
   }
   if (receiver.acceptable(segment.sequence, segment.sequenceLength)) {
-    if (connection.timestamps && options.hasTimestamps && !segment.rst) {
-      receiver.noteTimestamp(options.timestampValue, segment.sequence, segment.arrivedAt);
-    }
     return true;
   }
   context.counters.outsideWindow++;

@@ -195,10 +195,13 @@ class Run {
     }
     const first = sent[0]!;
     const at = first.sentAt - host.start;
+    const before = [...sent];
     try {
       packets.take(packet, Math.ceil(tolerance));
     } finally {
-      this.#log(`${seconds(at)} ${packets.describe(first)}`);
+      for (const live of before.slice(0, before.length - sent.length)) {
+        this.#log(`${this.#when(live)} ${packets.describe(live)}`);
+      }
     }
     if (!isAny && (at < from - tolerance || at > to + tolerance)) {
       const wanted = to === from ? seconds(from) : `${seconds(from)}~${seconds(to)}`;

@@ -290,3 +290,11 @@ tcpTest("TIME-WAIT: unread data stay readable", (t) => {
   t.receives("FP. 1:101(100) ack 2").takeSent();
   assertEquals([t.state, t.read(), t.connection.ended], ["TIME-WAIT", 100, true]);
 });
+
+tcpTest("TS.Recent is not taken from a segment whose acknowledgement is of something never sent", (t) => {
+  t.accept("mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7");
+  t.receives("F. 1:1(0) ack 9999 <nop,nop,TS val 200000 ecr 1000>").takeSent();
+  t.receives(". 1:1001(1000) ack 1 <nop,nop,TS val 201 ecr 1000>");
+  t.sends(". 1:1(0) ack 1001 <nop,nop,TS val 1100 ecr 201>");
+  assertEquals([t.state, t.read()], ["ESTABLISHED", 1000]);
+});
