@@ -54,6 +54,18 @@ Deno.test("the last of several values counts", () => {
   assertEquals(parseCommandLine(program, ["-c", "1", "--count", "2"]).values.count, 2);
 });
 
+Deno.test("the values of an option that may be repeated are put together", () => {
+  const repeatable = { ...program, options: { text: { ...text, repeatable: true } } };
+  const given = (...args: string[]) => parseCommandLine(repeatable, args).values.text;
+  assertEquals([given(), given("--text", "a"), given("--text=a", "--text", "b")], [null, "a", "a,b"]);
+});
+
+Deno.test("there may be several arguments where the program takes several", () => {
+  const several = { ...program, operand: { ...program.operand, repeatable: true } };
+  const { operand, operands } = parseCommandLine(several, ["a", "-q", "b"]);
+  assertEquals([operand, operands], ["a", ["a", "b"]]);
+});
+
 Deno.test("an argument that looks like a number stays a text", () => {
   assertEquals(parseCommandLine(program, ["010"]).operand, "010");
 });

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { openTap, Stack } from "../../mod.ts";
+import { createWire, openTap, Stack } from "../../mod.ts";
 import { withNamespace } from "../kernel/namespace.ts";
 
 const runs = Number(Deno.args[0] ?? 5);
@@ -131,11 +131,42 @@ async function kernelToKernel(): Promise<number> {
   return rate;
 }
 
+/** One flow between two stacks in this process over the in-memory wire, in Gbit/s. */
+async function stackToStack(mtu: number): Promise<number> {
+  await using client = new Stack();
+  await using server = new Stack();
+  const [clientEnd, serverEnd] = createWire({ mtu });
+  client.attach(clientEnd, { addresses: ["10.0.0.1/24"] });
+  server.attach(serverEnd, { addresses: ["10.0.0.2/24"] });
+  const listener = server.listen({ port: 9 });
+  const sender = await client.connect({ hostname: "10.0.0.2", port: 9 });
+  const receiver = await listener.accept();
+  const startedAt = performance.now();
+  const sending = (async () => {
+    const buffer = new Uint8Array(1 << 18);
+    for (let sent = 0; sent < bytes;) {
+      sent += await sender.write(buffer.subarray(0, Math.min(buffer.length, bytes - sent)));
+    }
+    sender.close();
+  })();
+  const buffer = new Uint8Array(1 << 18);
+  let received = 0;
+  for (let length = await receiver.read(buffer); length !== null; length = await receiver.read(buffer)) {
+    received += length;
+  }
+  const rate = gigabits(received, startedAt);
+  await sending;
+  if (received !== bytes) throw new Error(`${received} bytes came of ${bytes}`);
+  return rate;
+}
+
 const measurements: [string, string, () => Promise<number>][] = [
   ["two kernels over veth, no offload", "Gbit/s", kernelToKernel],
   ["kernel to stack over TAP", "Gbit/s", kernelToStack],
   ["stack to kernel over TAP", "Gbit/s", stackToKernel],
   ["1-byte round trip, kernel client, stack server in one process", "us", roundTrip],
+  ["two stacks in one process, in-memory wire, MTU 1500", "Gbit/s", () => stackToStack(1500)],
+  ["two stacks in one process, in-memory wire, MTU 65521", "Gbit/s", () => stackToStack(65521)],
 ];
 const results = measurements.map((): number[] => []);
 for (let run = 0; run < runs; run++) {

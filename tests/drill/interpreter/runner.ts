@@ -64,6 +64,8 @@ export async function runScript(text: string, path: string, options: RunOptions 
   try {
     run = new Run(parseScript(text, path, options.definitions), path, options);
     run.all();
+    await run.close();
+    run.checkLeaks();
     return { kind: "ok" };
   } catch (error) {
     if (error instanceof ScriptSyntaxError) {
@@ -128,6 +130,16 @@ class Run {
 
   async close(): Promise<void> {
     await this.#parts?.host.close();
+  }
+
+  /** Fails if the closed stack still holds packets or timers. */
+  checkLeaks(): void {
+    const stack = this.#parts?.host.stack;
+    const packets = stack?.pool.inUse ?? 0;
+    const timers = stack?.timers.running ?? 0;
+    if (packets + timers > 0) {
+      throw new ScriptFailure(`the stack was closed, and holds ${packets} packets and ${timers} timers still`);
+    }
   }
 
   #run(event: ScriptEvent, isLast: boolean): void {
