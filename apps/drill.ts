@@ -64,7 +64,7 @@ const options = {
   },
   set: pairs("Start the stack with a setting, by its name in sysctl or one of this program's (see --settings)"),
   define: pairs("Define a name for #ifdef and in place of values (default: STANDARD)"),
-  "strict-segments": toggle("Do not join several segments to match one longer one"),
+  strict_segments: toggle("Do not join several segments to match one longer one"),
   pcap: {
     placeholder: "DIR",
     help: "Write a capture of each script's packets into this directory, in pcapng format",
@@ -121,7 +121,7 @@ function runOptions(values: Values<typeof options>): RunOptions {
     tolerance: values.tolerance,
     settings: values.set,
     definitions: new Map(values.define),
-    strictSegments: values["strict-segments"],
+    strictSegments: values.strict_segments,
     ...(values.ip === null ? {} : { family: values.ip }),
     ...(values.verbose && !values.json ? { log: (line: string) => console.log(`  ${line}`) } : {}),
   };

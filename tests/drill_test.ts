@@ -70,4 +70,6 @@ Deno.test("the program refuses what makes no sense in one line", async () => {
     const { code, errors } = await runDrill(...args);
     assertEquals([code, errors.startsWith(`drill: ${why}`)], [2, true], errors);
   }
+  const { code, errors } = await runDrill("/nowhere");
+  assertEquals([code, errors], [1, 'drill: Cannot read "/nowhere": give a script, or a directory of scripts\n']);
 });

@@ -119,9 +119,11 @@ class Run {
   /** Runs all events, and waits for the calls that are still under way. */
   all(): void {
     const { events } = this.#script;
+    // A command at the end only puts back what one at the beginning had changed.
+    const last = events.findLastIndex(({ action }) => action.kind !== "command");
     for (const [index, event] of events.entries()) {
       this.line = event.line;
-      this.#run(event, index === events.length - 1);
+      this.#run(event, index === last);
     }
     if (this.#parts === null) return;
     const { host, waiting } = this.#parts;

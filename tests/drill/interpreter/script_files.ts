@@ -10,13 +10,14 @@ const suffix = ".pkt";
 /**
  * The scripts that `operands` name, in order: files as they are given, and all scripts below directories.
  *
- * @throws {Deno.errors.NotFound} If there is nothing of that name.
+ * @throws {Error} If there is nothing of that name.
  */
 export async function findScripts(operands: readonly string[]): Promise<string[]> {
   const scripts: string[] = [];
   for (const operand of operands) {
-    const { isDirectory } = await Deno.stat(operand);
-    if (isDirectory) scripts.push(...await scriptsBelow(operand.replace(/\/+$/, "")));
+    const found = await Deno.stat(operand).catch(() => null);
+    if (found === null) throw new Error(`Cannot read "${operand}": give a script, or a directory of scripts`);
+    if (found.isDirectory) scripts.push(...await scriptsBelow(operand.replace(/\/+$/, "")));
     else scripts.push(operand);
   }
   return scripts;
