@@ -15,11 +15,11 @@ import { type Ecn, ecnSetup } from "./ecn.ts";
 import { Flag } from "./header.ts";
 import { timestampsBytes } from "./options.ts";
 import { AckNeed, Receiver } from "./receive.ts";
-import { recoveryStateNames } from "./recovery.ts";
 import { Sender, type Transmitter } from "./send.ts";
 import type { Segment } from "./segment.ts";
 import { announcedSegmentBytes, type SegmentSource } from "./segment_writer.ts";
-import { State, stateName } from "./state.ts";
+import { State } from "./state.ts";
+import { connectionInfo } from "./connection_info.ts";
 import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionObserver, ConnectionSettings, Failure, TcpInfo, UserConnection } from "./user.ts";
@@ -451,47 +451,6 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
 
   /** What is known of it. */
   info(): TcpInfo {
-    const { sender, receiver } = this;
-    const { rtt, window, recovery } = sender;
-    return {
-      state: stateName(this.#state),
-      rtt: rtt.smoothed,
-      rttVariance: rtt.variance,
-      rttMin: rtt.minimum,
-      rto: rtt.baseTimeout,
-      backoff: rtt.backoff,
-      congestionWindow: Math.floor(window.size),
-      slowStartThreshold: Math.floor(window.slowStartThreshold),
-      congestionControl: sender.control.name,
-      congestionState: recoveryStateNames[recovery.state],
-      bytesInFlight: sender.scoreboard.inFlight,
-      sendMss: sender.segmentBytes,
-      sendWindow: sender.sndWnd,
-      sendWindowScale: sender.windowScale,
-      sndUna: sender.sndUna,
-      sndNxt: sender.sndNxt,
-      sendQueued: sender.queued,
-      rcvNxt: receiver.rcvNxt,
-      rightEdge: receiver.rightEdge,
-      receiveWindow: receiver.window,
-      receiveWindowScale: receiver.windowScale,
-      receiveQueued: receiver.queued,
-      receiveOutOfOrder: receiver.outOfOrder.bytes,
-      bytesSent: sender.bytesSent,
-      bytesRetransmitted: sender.bytesRetransmitted,
-      bytesAcknowledged: this.#bytesAcknowledged,
-      bytesReceived: receiver.bytesReceived,
-      segmentsSent: this.segmentsSent,
-      segmentsReceived: this.segmentsReceived,
-      segmentsRetransmitted: sender.segmentsRetransmitted,
-      timestamps: this.timestamps,
-      selectiveAcknowledgements: this.selective,
-    };
-  }
-
-  /** Payload bytes that the peer has acknowledged: what was sent, less what is still out. */
-  get #bytesAcknowledged(): number {
-    const { sender } = this;
-    return sender.bytesSent - (sender.queued - sender.unsent);
+    return connectionInfo(this);
   }
 }

@@ -10,9 +10,9 @@ import type { Counters } from "../../counters.ts";
 import { makeError } from "../../errors.ts";
 import type { Networks } from "../../network/path.ts";
 import { ChecksumState, type Packet, type PacketPool } from "../../packet.ts";
-import { type ErrorEvent, ErrorKind, type TransportProtocol, Verdict } from "../../protocol.ts";
+import { type ErrorEvent, type TransportProtocol, Verdict } from "../../protocol.ts";
 import type { Random } from "../../random.ts";
-import { add, before } from "../../sequence.ts";
+import { add } from "../../sequence.ts";
 import type { Timers } from "../../timers.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { FlowTable } from "../flow_table.ts";
@@ -34,6 +34,7 @@ import {
 import { InitialSequence, type SequenceChooser } from "./isn.ts";
 import { Listener } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
+import { networkErrorArrives } from "./network_error.ts";
 import { PassiveOpen } from "./passive_open.ts";
 import { RingStorage } from "./ring.ts";
 import type { RttEstimator } from "./rtt.ts";
@@ -42,7 +43,6 @@ import { segmentArrives } from "./segment_arrives.ts";
 import { SegmentWriter } from "./segment_writer.ts";
 import type { Sender } from "./send.ts";
 import { defaultSettings } from "./settings.ts";
-import { State } from "./state.ts";
 import { TimeWait, TimeWaitTable } from "./time_wait.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionSettings, ConnectRequest, Failure, ListenRequest, TcpUserCalls } from "./user.ts";
@@ -323,17 +323,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
       destinationPort(view, transportAt),
     );
     if (connection === null) return;
-    // RFC 5927 section 4.1: only about something that is in the network can there be an error.
-    const { sender } = connection;
-    const sequence = sequenceNumber(view, transportAt);
-    if (before(sequence, sender.sndUna)) return;
-    if (!before(sequence, sender.sndNxt) && !(sender.probed && sequence === sender.sndNxt)) return;
-    if (event.kind === ErrorKind.packetTooBig) this.#packetTooBig(connection, event.mtu);
-    else if (connection.state < State.established && event.kind !== ErrorKind.timeExceeded) {
-      // RFC 5461: while connecting, an unreachable peer is an answer; later it is a passing trouble.
-      if (connection.passive) connection.finish(null);
-      else this.#unreachable(connection, event.kind);
-    }
+    networkErrorArrives(connection, event.kind, sequenceNumber(view, transportAt), event.mtu);
   }
 
   /** Sends what became due in the present batch. To be called after each batch of packets and timers. */
@@ -376,34 +366,6 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     sample.sndUna = sender.sndUna;
     sample.sndNxt = sender.sndNxt;
     return sample;
-  }
-
-  /** RFC 1191 section 6, RFC 5927 section 7: a smaller path MTU. */
-  #packetTooBig(connection: Connection, mtu: number): void {
-    const { path, sender } = connection;
-    // A router that does not say its MTU (RFC 1191 section 5): try the smallest that must work.
-    const believed = Math.max(mtu, path.network.minimumMtu);
-    if (believed >= path.mtu) return;
-    path.network.lowerMtu(path, believed);
-    connection.fitSegments();
-    sender.recovery.segmentsTooBig();
-    connection.queueFlush();
-  }
-
-  #unreachable(connection: Connection, kind: ErrorKind): void {
-    switch (kind) {
-      case ErrorKind.networkUnreachable:
-        return connection.fail("NetworkUnreachable", "A router reports that the network cannot be reached");
-      case ErrorKind.hostUnreachable:
-        return connection.fail("HostUnreachable", "A router reports that the host cannot be reached");
-      case ErrorKind.neighborUnreachable:
-        return connection.fail("HostUnreachable", "The next hop does not answer on the link");
-      case ErrorKind.prohibited:
-        return connection.fail("PermissionDenied", "A router reports that the connection is prohibited");
-      case ErrorKind.protocolUnreachable:
-      case ErrorKind.portUnreachable:
-        return connection.fail("ConnectionRefused", "The peer reports that the port cannot be reached");
-    }
   }
 
   #merge(settings: Partial<ConnectionSettings> | undefined): Readonly<ConnectionSettings> {
