@@ -55,7 +55,10 @@ export class PassiveOpen {
   arrives(listener: Listener, segment: Segment, smallestSequence: number): Verdict {
     if (segment.syn && !segment.ack && !segment.rst) return this.#arrivesSyn(listener, segment, smallestSequence);
     if (segment.ack && !segment.syn && !segment.rst && this.#completesCookie(listener, segment)) return Verdict.done;
-    return this.reset(segment);
+    if (segment.ack || segment.rst) return this.reset(segment);
+    // RFC 9293 section 3.10.7.2, fourth: such segments are nobody's, and not answered.
+    this.#context.counters.unexpected++;
+    return Verdict.dropped;
   }
 
   /** Answers a segment that belongs to no connection with RST, unless it is one. The packet stays the caller's. */

@@ -148,11 +148,7 @@ export class Scoreboard {
     const marks = this.marks(index);
     const sentAt = this.sentAt(index);
     if (this.#count === this.#capacity) this.#grow();
-    this.#count++;
-    for (let later = this.#count - 1; later > index + 1; later--) {
-      const from = this.#row(later - 1);
-      this.#table.copyWithin(this.#row(later), from, from + columns);
-    }
+    this.#makeRoom(index + 1);
     this.#write(index, this.start(index), sequence, sentAt, marks & ~Mark.fin);
     this.#write(index + 1, sequence, end, sentAt, marks & ~Mark.syn);
     if ((marks & Mark.sacked) !== 0) this.sackedCount++;
@@ -261,6 +257,19 @@ export class Scoreboard {
     table[row + Column.sentAt] = sentAt;
     table[row + Column.marks] = marks;
     table[row + Column.run] = 0;
+  }
+
+  /** Moves the records from `index` on one place back. All at once: a peer can have records cut with every segment. */
+  #makeRoom(index: number): void {
+    const table = this.#table;
+    const first = (this.#head + index) & (this.#capacity - 1);
+    const end = first + this.#count++ - index;
+    const last = this.#capacity - 1;
+    if (end > last) {
+      table.copyWithin(columns, 0, (end - last - 1) * columns);
+      table.copyWithin(0, last * columns);
+    }
+    table.copyWithin((first + 1) * columns, first * columns, Math.min(end, last) * columns);
   }
 
   /** A record is sacked no longer: what is remembered of rows may lead across it. */

@@ -96,8 +96,10 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   if (!sequenceAcceptable(connection, segment)) return;
   if (segment.rst) return arrivesReset(connection, segment);
   if (segment.syn && !answer) {
-    // RFC 5961 section 4: whatever its sequence number.
     context.counters.unexpected++;
+    // RFC 9293 section 3.10.7.4, fourth: the peer begins anew, and the listener waits for it again.
+    if (connection.state === State.synReceived && connection.passive) return connection.finish(null);
+    // RFC 5961 section 4: whatever its sequence number.
     return connection.sendChallengeAck();
   }
   if (!segment.ack) {

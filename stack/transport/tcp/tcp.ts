@@ -176,7 +176,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     this.#settings = Object.freeze({ ...defaultSettings, ...configuration.settings });
     this.#flows = new FlowTable(random);
     this.#passiveOpen = new PassiveOpen(this, networks, this.#flows, configuration.synCookies ?? true);
-    this.timeWait = new TimeWaitTable(timers, random, this.writer, this.counters, configuration.timeWait ?? 60_000);
+    const { timeWait = 60_000 } = configuration;
+    this.timeWait = new TimeWaitTable(timers, random, this.writer, this.counters, this.challenges, timeWait);
     this.#sample = { bytes: 0, rtt: null as unknown as RttEstimator, now: 0, sndUna: 0, sndNxt: 0 };
   }
 
@@ -292,16 +293,16 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
       return Verdict.done;
     }
     let smallestSequence = -1;
+    const listener = this.#listeners.find(packet, localPort);
     const waiting = this.timeWait.find(view, family, destinationAt, localPort, sourceAt, remotePort);
     if (waiting !== null) {
       if (waiting.connection !== null) this.trace?.segment?.(waiting.connection, "received", packet);
-      if (!this.timeWait.segmentArrives(waiting, segment)) {
+      if (!this.timeWait.segmentArrives(waiting, segment, listener !== null)) {
         packet.release();
         return Verdict.done;
       }
       smallestSequence = add(waiting.sndNxt, 65_535);
     }
-    const listener = this.#listeners.find(packet, localPort);
     const verdict = listener === null
       ? this.#passiveOpen.reset(segment)
       : this.#passiveOpen.arrives(listener, segment, smallestSequence);

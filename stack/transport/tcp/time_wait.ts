@@ -5,12 +5,13 @@
  * @module
  */
 
-import { after, notAfter } from "../../sequence.ts";
+import { after, before } from "../../sequence.ts";
 import type { Timer, Timers } from "../../timers.ts";
 import type { Path } from "../../network/path.ts";
 import type { Random } from "../../random.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type Flow, FlowTable } from "../flow_table.ts";
+import type { ChallengeBudget } from "./challenge.ts";
 import type { Connection } from "./connection.ts";
 import type { TcpCounters } from "./context.ts";
 import type { Segment } from "./segment.ts";
@@ -72,6 +73,7 @@ export class TimeWaitTable {
   readonly #timer: Timer;
   readonly #writer: SegmentWriter;
   readonly #counters: TcpCounters;
+  readonly #challenges: ChallengeBudget;
   readonly #flows: FlowTable<TimeWait>;
   /** In order of their deadlines: all wait equally long. */
   readonly #order = new Set<TimeWait>();
@@ -79,11 +81,19 @@ export class TimeWaitTable {
   duration: number;
 
   /** An empty table; each connection stays for `duration` milliseconds. */
-  constructor(timers: Timers, random: Random, writer: SegmentWriter, counters: TcpCounters, duration: number) {
+  constructor(
+    timers: Timers,
+    random: Random,
+    writer: SegmentWriter,
+    counters: TcpCounters,
+    challenges: ChallengeBudget,
+    duration: number,
+  ) {
     this.#timers = timers;
     this.#timer = timers.create(() => this.#expire());
     this.#writer = writer;
     this.#counters = counters;
+    this.#challenges = challenges;
     this.#flows = new FlowTable(random);
     this.duration = duration;
   }
@@ -141,31 +151,50 @@ export class TimeWaitTable {
   }
 
   /**
-   * Handles a segment for one of them. Returns true when it is a SYN that may begin a new connection (RFC 9293 section
-   * 3.6.1, RFC 6191): the entry is gone then, and the segment is the listener's.
+   * Handles a segment for one of them; `listening` says whether its port has a listener. Returns true when it is a SYN
+   * that may begin a new connection (RFC 9293 section 3.6.1, RFC 6191): the entry is gone then, and the segment is the
+   * listener's.
    */
-  segmentArrives(entry: TimeWait, segment: Segment): boolean {
+  segmentArrives(entry: TimeWait, segment: Segment, listening: boolean): boolean {
     // RFC 1337 section 3: a reset must not cut the waiting short.
     if (segment.rst) return false;
-    const { options } = segment;
-    const timestamped = entry.timestamps && options.hasTimestamps;
-    if (segment.syn && !segment.ack) {
-      if (this.#mayBegin(entry, segment)) {
-        this.#counters.timeWaitReused++;
-        this.remove(entry);
-        return true;
-      }
+    if (segment.syn && !segment.ack && listening && this.#mayBegin(entry, segment)) {
+      this.#counters.timeWaitReused++;
+      this.remove(entry);
+      return true;
     }
-    // RFC 7323 section 4.3: only from what could have been acknowledged.
-    if (
-      timestamped && notAfter(segment.sequence, entry.rcvNxt) && after(options.timestampValue, entry.recentTimestamp)
-    ) {
+    if (segment.fin && segment.end === entry.rcvNxt) this.#arrivesFin(entry, segment);
+    else if (!this.#acceptable(entry, segment)) this.#challenge(entry);
+    return false;
+  }
+
+  /**
+   * First check of RFC 9293 section 3.10.7.4, with that of RFC 7323 section 5.3. The peer has nothing more to send, so an
+   * empty segment behind its FIN is all that is acceptable.
+   */
+  #acceptable(entry: TimeWait, { sequence, sequenceLength, options }: Segment): boolean {
+    if (sequence !== entry.rcvNxt || sequenceLength > 0) return false;
+    return !entry.timestamps || !options.hasTimestamps || !before(options.timestampValue, entry.recentTimestamp);
+  }
+
+  /** The peer's FIN again: our last ACK was lost, so the waiting starts anew. */
+  #arrivesFin(entry: TimeWait, { options }: Segment): void {
+    // RFC 7323 section 4.3. From other segments it is not taken: anybody can send one that looks old.
+    if (entry.timestamps && options.hasTimestamps && after(options.timestampValue, entry.recentTimestamp)) {
       entry.recentTimestamp = options.timestampValue;
     }
-    // An old FIN again: our last ACK was lost, so the waiting starts anew.
-    if (segment.fin && segment.end === entry.rcvNxt) this.#restart(entry);
-    if (segment.sequenceLength > 0) this.#acknowledge(entry);
-    return false;
+    this.#restart(entry);
+    this.#acknowledge(entry);
+  }
+
+  /** Answers what is not acceptable, within the limit: two ends that disagree must not answer each other for ever. */
+  #challenge(entry: TimeWait): void {
+    if (!this.#challenges.take(this.#timers.clock.now())) {
+      this.#counters.challengeAcksSuppressed++;
+      return;
+    }
+    this.#counters.challengeAcks++;
+    this.#acknowledge(entry);
   }
 
   /** Whether a SYN is certainly newer than all that the old connection may still have under way (RFC 6191 section 2). */
