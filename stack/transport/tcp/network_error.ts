@@ -34,7 +34,7 @@ function packetTooBig(connection: Connection, mtu: number): void {
   if (believed >= path.mtu) return;
   path.network.lowerMtu(path, believed);
   connection.fitSegments();
-  sender.recovery.segmentsTooBig();
+  sender.recovery.segmentsTooBig(sender.segmentBytes);
   connection.queueFlush();
 }
 

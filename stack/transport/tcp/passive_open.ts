@@ -87,7 +87,8 @@ export class PassiveOpen {
       return Verdict.dropped;
     }
     const reply = this.#replyPath(segment.packet);
-    if (reply === null) {
+    // A SYN from the listener itself would make it talk to itself (the "Land" attack).
+    if (reply === null || isFromItself(segment.packet, reply)) {
       context.counters.badAddress++;
       return Verdict.dropped;
     }
@@ -200,6 +201,12 @@ export class PassiveOpen {
   #ownPath({ network, source, destination }: Path): Path | null {
     return network.findPath({ source, destination, protocol: protocolNumber });
   }
+}
+
+/** Whether a packet says that it comes from where it goes to. */
+function isFromItself({ view, transportAt }: Packet, reply: Path): boolean {
+  return sourcePort(view, transportAt) === destinationPort(view, transportAt) &&
+    reply.source.equals(reply.destination);
 }
 
 /** Our end and the peer's, of a packet that came in. */

@@ -184,15 +184,19 @@ export class LossRecovery {
   }
 
   /**
-   * Everything in the network is to be sent again in smaller segments: not congestion, so the window stays as it is
-   * (RFC 1191 section 6.5).
+   * What is in the network in segments of more than `largest` bytes is to be sent again in smaller ones: not congestion,
+   * so the window stays as it is (RFC 1191 section 6.5).
    */
-  segmentsTooBig(): void {
+  segmentsTooBig(largest: number): void {
     const scoreboard = this.#scoreboard;
-    if (scoreboard.count === 0) return;
+    let some = false;
     for (let index = 0; index < scoreboard.count; index++) {
-      if (!scoreboard.has(index, Mark.sacked)) scoreboard.mark(index, Mark.lost, Mark.retransmitted);
+      const bytes = scoreboard.size(index) - (scoreboard.has(index, Mark.fin) ? 1 : 0);
+      if (bytes <= largest || scoreboard.has(index, Mark.sacked | Mark.syn)) continue;
+      scoreboard.mark(index, Mark.lost, Mark.retransmitted);
+      some = true;
     }
+    if (!some) return;
     this.#repairUntil(scoreboard.end(scoreboard.count - 1));
     this.state = RecoveryState.loss;
     this.#undoPossible = false;
