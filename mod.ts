@@ -94,6 +94,17 @@ export type { Route, RouteFilter, RouteRequest, Routes } from "./stack/network/r
 export { ChecksumState, Packet, PacketPool, type PacketQueue, type SizeClass } from "./stack/packet.ts";
 export { type Protocol, Verdict } from "./stack/protocol.ts";
 export { CryptoRandom, type Random, SeededRandom } from "./stack/random.ts";
+export type {
+  InterfaceSnapshot,
+  NeighborSnapshot,
+  PacketMemorySnapshot,
+  PortSnapshot,
+  RouteSnapshot,
+  StackSnapshot,
+  TcpInfoSnapshot,
+  TcpSnapshot,
+  UdpSnapshot,
+} from "./stack/snapshot.ts";
 export type { Datagram, DatagramConn } from "./stack/socket/datagram_conn.ts";
 export type {
   TcpConnectOptions,

@@ -25,6 +25,7 @@ import { Routes } from "./network/routes.ts";
 import { PacketPool } from "./packet.ts";
 import { PortablePoller } from "./portable_poller.ts";
 import { CryptoRandom, type Random } from "./random.ts";
+import { type StackSnapshot, takeSnapshot } from "./snapshot.ts";
 import { connectTcp } from "./socket/connect.ts";
 import { connectUdp, type DatagramConn, listenUdp } from "./socket/datagram_conn.ts";
 import type { TcpConnectOptions, TcpListenOptions, UdpConnectOptions, UdpListenOptions } from "./socket/options.ts";
@@ -309,6 +310,11 @@ export class Stack implements AsyncDisposable {
       ...options,
       signal: options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]),
     });
+  }
+
+  /** What the stack is doing, as plain data: interfaces, routes, neighbours, sockets, ports, counters. */
+  snapshot(): StackSnapshot {
+    return takeSnapshot(this);
   }
 
   /**

@@ -10,7 +10,7 @@ const ranks: readonly (readonly [pattern: RegExp, rank: number])[] = [
   [/^stack\/transport\//, 3],
   [/^stack\/socket\//, 4],
   // What looks at all layers, or drives them, from outside.
-  [/^stack\/(describe|connection_log)/, 5],
+  [/^stack\/(describe|connection_log|snapshot)/, 5],
   [/^stack\/(event_loop|portable_poller)\.ts$/, 5],
   [/^stack\/application\//, 5],
   [/^stack\/stack\.ts$/, 6],
