@@ -132,6 +132,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
       this.settings.sendBufferBytes,
     );
     this.sender.noDelay = settings.noDelay;
+    this.sender.pacer.enabled = settings.pacing;
     this.sender.rtt.begin(settings.initialTimeout, settings.minimumTimeout);
     path.timeToLive = settings.timeToLive;
     path.trafficClass = settings.trafficClass;
@@ -436,6 +437,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     const settings = this.#settings = { ...this.#settings, ...changes };
     this.sender.limit = settings.sendBufferBytes;
     this.sender.noDelay = settings.noDelay;
+    this.sender.pacer.enabled = settings.pacing;
     if (changes.receiveBufferBytes !== undefined) this.receiver.maximum = settings.receiveBufferBytes;
     if (changes.quickAcknowledgements !== undefined) {
       this.receiver.quickAcknowledgements = settings.quickAcknowledgements;

@@ -155,10 +155,17 @@ export class ConnectionTimers {
       if (sender.scoreboard.has(0, Mark.retransmitted)) {
         this.#retransmitAt = Math.max(this.#retransmitAt, sender.scoreboard.sentAt(0) + sender.rtt.timeout);
       }
-      deadline = Math.min(this.#retransmitAt, sender.recovery.reorderingDeadline, this.#tailProbeAt);
+      deadline = Math.min(
+        this.#retransmitAt,
+        sender.recovery.reorderingDeadline,
+        this.#tailProbeAt,
+        sender.pacer.releaseAt,
+      );
     } else {
       this.#retransmitAt = Infinity;
-      if (sender.blockedByPeer && this.#connection.state >= State.established) {
+      if (sender.pacer.releaseAt !== Infinity) {
+        deadline = sender.pacer.releaseAt;
+      } else if (sender.blockedByPeer && this.#connection.state >= State.established) {
         if (this.#stalledSince < 0) this.#stalledSince = now;
         if (this.#probeAt === Infinity) {
           this.#probeAt = now + Math.min(maximumTimeout, sender.rtt.baseTimeout * 2 ** this.#probeBackoff);
@@ -194,6 +201,7 @@ export class ConnectionTimers {
     if (this.#stalledSince >= 0 && now >= this.#stalledSince + this.#patience) {
       return connection.giveUp(`nothing was acknowledged within ${this.#patience} ms`);
     }
+    if (now >= sender.pacer.releaseAt) sender.output(now);
     if (sender.scoreboard.count === 0) {
       if (now >= this.#probeAt) this.#probeWindow(now);
     } else if (now >= this.#tailProbeAt) {

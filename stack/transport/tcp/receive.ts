@@ -70,6 +70,7 @@ export class Receiver {
   #maximum: number;
   #recentTimestampAt = 0;
   #unacknowledged = 0;
+  #segmentsUnacknowledged = 0;
   /** Segments that are still to be acknowledged at once. */
   #quick: number;
   /** How many were granted when delaying was last in vain; doubled each time. */
@@ -197,7 +198,11 @@ export class Receiver {
     const start = later(sequence, this.rcvNxt);
     if (length > 0) {
       if (before(sequence, this.rcvNxt)) this.#noteDuplicate(sequence, earlier(end, this.rcvNxt));
-      if (before(start, end)) this.#store(start, end, packet.bytes, dataAt + distance(start, sequence), now);
+      else if (this.outOfOrder.count > 0) this.#noteOverlap(start, end);
+      if (before(start, end)) {
+        this.#noteSegmentBytes(packet.segmentBytes > 0 ? packet.segmentBytes : distance(end, start));
+        this.#store(start, end, packet.bytes, dataAt + distance(start, sequence), now);
+      }
     }
     if (this.finKnown && !this.finReached && this.rcvNxt === this.finSequence) {
       this.finReached = true;
@@ -252,6 +257,7 @@ export class Receiver {
     if (this.ackNeed === AckNeed.now && this.#quick > 0) this.#quick--;
     this.ackNeed = AckNeed.none;
     this.#unacknowledged = 0;
+    this.#segmentsUnacknowledged = 0;
     this.lastAckSent = this.rcvNxt;
   }
 
@@ -318,19 +324,13 @@ export class Receiver {
 
   /** Puts data into their place: at RCV.NXT, or behind a hole. */
   #store(start: number, end: number, bytes: Uint8Array, at: number, now: number): void {
-    const length = distance(end, start);
-    if (length > this.segmentBytes) this.segmentBytes = Math.min(length, 65535);
     const ranges = this.outOfOrder;
     if (start !== this.rcvNxt) {
       // RFC 5681 section 4.2: out of order, so at once.
       this.ackNeed = AckNeed.now;
-      if (ranges.covers(start, end)) {
-        this.#noteDuplicate(start, end);
-        // RFC 2883 section 4: the block behind the duplicate's is the one that it lies in.
-        ranges.touch(start);
-      } else if (ranges.add(start, end)) {
-        this.#write(start, end, bytes, at);
-      }
+      // RFC 2883 section 4: the block behind the duplicate's is the one that it lies in.
+      if (ranges.covers(start, end)) ranges.touch(start);
+      else if (ranges.add(start, end)) this.#write(start, end, bytes, at);
       return;
     }
     const hole = ranges.count > 0;
@@ -345,15 +345,30 @@ export class Receiver {
     this.#queued += arrived;
     this.bytesReceived += arrived;
     this.#unacknowledged += arrived;
+    this.#segmentsUnacknowledged++;
     if (this.#tuneAt < 0) this.#tuneAt = now;
-    if (hole || this.#quick > 0 || this.#unacknowledged >= 2 * this.segmentBytes) this.ackNeed = AckNeed.now;
+    // RFC 5681 section 4.2: at least every second segment; of small ones, too.
+    const enough = this.#segmentsUnacknowledged >= 2 || this.#unacknowledged >= 2 * this.segmentBytes;
+    if (hole || this.#quick > 0 || enough) this.ackNeed = AckNeed.now;
     else if (this.ackNeed === AckNeed.none) this.ackNeed = AckNeed.delayed;
+  }
+
+  /** A super-segment stands for many: what counts is what each of them carries. */
+  #noteSegmentBytes(length: number): void {
+    if (length > this.segmentBytes) this.segmentBytes = Math.min(length, 65535);
   }
 
   #write(start: number, end: number, bytes: Uint8Array, at: number): void {
     const position = this.#queued + distance(start, this.rcvNxt);
     const furthest = this.outOfOrder.count > 0 ? later(this.outOfOrder.lastEnd, this.rcvNxt) : this.rcvNxt;
     this.#ring.write(position, bytes, at, distance(end, start), this.#queued + distance(furthest, this.rcvNxt));
+  }
+
+  /** Notes what of `[start, end)` is here already: the first part of it, where there are several (RFC 2883 section 4). */
+  #noteOverlap(start: number, end: number): void {
+    const ranges = this.outOfOrder;
+    const index = ranges.firstOverlap(start, end);
+    if (index >= 0) this.#noteDuplicate(later(start, ranges.start(index)), earlier(end, ranges.end(index)));
   }
 
   #noteDuplicate(start: number, end: number): void {
@@ -376,14 +391,15 @@ export class Receiver {
   }
 
   /**
-   * Lets the window grow with what the application reads in a round trip: twice that, so that the peer can double its
-   * sending rate (the idea is "dynamic right-sizing" of Fisk and Feng, 2001).
+   * Lets the window grow with what the application reads in a round trip: four times that, so that the peer can double
+   * its sending rate and still send while it repairs a loss, when nothing can be read (the idea is "dynamic
+   * right-sizing" of Fisk and Feng, 2001).
    */
   #tune(now: number, rtt: number): void {
     if (this.#tuneAt < 0 || this.#limit >= this.#maximum) return;
     if (now - this.#tuneAt < rtt) return;
     const bytes = this.#delivered - this.#tuneBytes;
-    if (2 * bytes > this.#limit) this.#limit = Math.min(this.#maximum, Math.max(2 * bytes, 2 * this.#limit));
+    if (4 * bytes > this.#limit) this.#limit = Math.min(this.#maximum, Math.max(4 * bytes, 2 * this.#limit));
     this.#tuneAt = now;
     this.#tuneBytes = this.#delivered;
   }

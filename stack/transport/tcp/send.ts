@@ -10,6 +10,7 @@ import type { CongestionControl } from "./congestion/control.ts";
 import { CongestionWindow, initialWindow } from "./congestion/control.ts";
 import { Flag } from "./header.ts";
 import { LossRecovery, RecoveryState } from "./recovery.ts";
+import { Pacer } from "./pacing.ts";
 import { ByteRing, type RingStorage } from "./ring.ts";
 import { RttEstimator } from "./rtt.ts";
 import { Mark, Scoreboard } from "./scoreboard.ts";
@@ -74,6 +75,8 @@ export class Sender {
   readonly control: CongestionControl;
   /** Loss recovery. */
   readonly recovery: LossRecovery;
+  /** The pace at which the window is used. */
+  readonly pacer: Pacer;
 
   readonly #transmitter: Transmitter;
   readonly #ring: ByteRing;
@@ -109,6 +112,7 @@ export class Sender {
     this.window = new CongestionWindow(segmentBytes);
     this.control = control;
     this.recovery = new LossRecovery(this.scoreboard, this.rtt, this.window, control);
+    this.pacer = new Pacer(this.window, this.rtt);
   }
 
   /** Bytes in the buffer, sent or not, that are not acknowledged. */
@@ -218,8 +222,12 @@ export class Sender {
   /** Sends what may be sent now: lost segments first, then new data, then FIN. */
   output(now: number): void {
     this.#restartAfterIdle(now);
+    const { windowLimited } = this;
     this.windowLimited = false;
+    this.pacer.refill(now);
     while (this.#sendNext(now));
+    // What the pace keeps back, the window has let go: that does not say that the window is large enough.
+    if (this.pacer.releaseAt !== Infinity) this.windowLimited = windowLimited;
   }
 
   /** Sends the oldest segment again, whatever the windows say: the retransmission timer expired. */
@@ -314,6 +322,7 @@ export class Sender {
       }
       // A window that the peer has shrunk below what is lost: the probe timer's business.
       if (this.sndWnd === 0 && this.recovery.state !== RecoveryState.loss) return false;
+      if (!this.pacer.allows()) return false;
       this.#retransmit(lost, now);
       return true;
     }
@@ -329,6 +338,7 @@ export class Sender {
       return false;
     }
     if (length < this.segmentBytes && !this.#smallAllowed(length, unsent)) return false;
+    if (!this.pacer.allows()) return false;
     this.#sendNew(length, now);
     return true;
   }
@@ -360,6 +370,7 @@ export class Sender {
     this.probed = false;
     this.lastSentAt = now;
     this.recovery.sent(length, false, now);
+    this.pacer.sent(length);
     this.#noteFlight();
     this.#transmitter.transmit(flags, sequence, length, length > 0);
   }
@@ -384,6 +395,7 @@ export class Sender {
     this.segmentsRetransmitted++;
     this.lastSentAt = now;
     this.recovery.sent(length, true, now);
+    this.pacer.sent(length);
     this.#transmitter.transmit(flags, sequence, length);
   }
 

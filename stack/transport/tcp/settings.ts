@@ -10,6 +10,7 @@ import type { ConnectionSettings } from "./user.ts";
 /** The defaults. Connections whose settings nobody changed share this one object. */
 export const defaultSettings: Readonly<ConnectionSettings> = Object.freeze({
   noDelay: false,
+  pacing: true,
   keepAlive: false,
   keepAliveIdle: 7_200_000,
   keepAliveInterval: 75_000,

@@ -35,6 +35,8 @@ export interface ConnectionObserver {
 export interface ConnectionSettings {
   /** Send small segments at once (RFC 9293 section 3.7.4, Nagle's algorithm off). Default false. */
   noDelay: boolean;
+  /** Spread what the congestion window allows over the round trip instead of sending bursts. Default true. */
+  pacing: boolean;
   /** Probe an idle peer (RFC 9293 section 3.8.4). Default false. */
   keepAlive: boolean;
   /** Idle milliseconds before the first keep-alive probe. Default 7,200,000. */

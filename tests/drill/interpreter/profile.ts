@@ -35,8 +35,8 @@ export class Profile {
   ecn: "request" | "accept" | "off" = "accept";
   /** Answer with SYN cookies when a listener's queue is full. */
   synCookies: boolean = true;
-  /** What connections start with. */
-  readonly settings: Partial<ConnectionSettings> = {};
+  /** What connections start with. Scripts expect that all that the window allows is sent at once: no pacing. */
+  readonly settings: Partial<ConnectionSettings> = { pacing: false };
   /** Called after a change. */
   onChange: (() => void) | null = null;
 
@@ -129,6 +129,9 @@ const changes: Readonly<Record<string, Change>> = {
   "minimum-rto": setting("minimumTimeout", 1),
   rexmit_initial: setting("initialTimeout", 1),
   rexmit_min: setting("minimumTimeout", 1),
+  pacing: (profile, value) => {
+    profile.settings.pacing = isOn(value);
+  },
   "maximum-segment": setting("maximumSegmentBytes", 1),
   rfc1323: scalingAndTimestamps,
   tcp_congestion_control: congestion,

@@ -54,6 +54,9 @@ export function patternBytes(sequence: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => pattern(sequence + index));
 }
 
+/** What a script's connections start with: all that the window allows is sent at once, unless pacing is under test. */
+const atOnce: Partial<ConnectionSettings> = { pacing: false };
+
 /** A TCP and its scripted peer. */
 export class Harness {
   readonly time = new VirtualTime();
@@ -104,13 +107,16 @@ export class Harness {
   /** Listens on `ourPort`. */
   listen(settings: Partial<ConnectionSettings> = {}, backlog = 16): this {
     const local = { address: IpAddress.unspecified(this.network.family), port: this.ourPort };
-    this.listener = this.tcp.listen({ local, backlog, settings });
+    this.listener = this.tcp.listen({ local, backlog, settings: { ...atOnce, ...settings } });
     return this;
   }
 
   /** Begins to connect to the peer. */
   connect(settings: Partial<ConnectionSettings> = {}): this {
-    this.connection = this.tcp.connect({ remote: { address: this.peer, port: this.peerPort }, settings });
+    this.connection = this.tcp.connect({
+      remote: { address: this.peer, port: this.peerPort },
+      settings: { ...atOnce, ...settings },
+    });
     this.connection.observer = this.notes;
     this.ourPort = this.connection.local.port;
     return this;

@@ -5,6 +5,7 @@ import { tcpTest } from "./harness.ts";
 Deno.test("the defaults are those that the documentation of the settings gives", () => {
   assertEquals(defaultSettings, {
     noDelay: false,
+    pacing: true,
     keepAlive: false,
     keepAliveIdle: 7_200_000,
     keepAliveInterval: 75_000,

@@ -14,6 +14,8 @@ export class CongestionWindow {
   size: number;
   /** The slow-start threshold, ssthresh; Infinity until the first congestion. */
   slowStartThreshold: number = Infinity;
+  /** Whether what it allows is sent at a pace rather than in bursts. */
+  paced: boolean = false;
 
   /** Starts with the initial window for segments of `segmentBytes`. */
   constructor(segmentBytes: number) {

@@ -53,7 +53,9 @@ export class Cubic implements CongestionControl {
       const hyStart = this.#hyStart ??= new HyStart();
       const advice = hyStart.acknowledged(sample.rtt.latest, sample.sndUna, sample.sndNxt);
       if (!advice.done) {
-        window.size += Math.min(bytes, advice.limit * window.segmentBytes) * advice.factor;
+        // RFC 9406 section 4.3: L is infinite with pacing.
+        const most = window.paced ? Infinity : advice.limit * window.segmentBytes;
+        window.size += Math.min(bytes, most) * advice.factor;
         return;
       }
       window.slowStartThreshold = window.size;
