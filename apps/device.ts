@@ -1,30 +1,35 @@
 /**
- * The TAP device under a program's stack, and the host's end of it.
+ * The device under a program's stack: a TAP or TUN device of its own.
  *
  * @module
  */
 
-import { IpAddress, IpPrefix, type Logger, openTap, Rtnetlink, type TunTapDevice } from "../mod.ts";
-import { errorLine, type Option, UsageError } from "./cli.ts";
-import { interfaceAddress, interfaceName, stationAddress, wholeNumber } from "./values.ts";
+import { type Device, IpAddress, IpPrefix, type Logger, openTap, openTun } from "../mod.ts";
+import { type Option, toggle, UsageError } from "./cli.ts";
+import { type LinkAddresses, setUpHost } from "./host_side.ts";
+import { linkOptions, type LinkValues, wrapLink } from "./link_options.ts";
+import { hostAddress, interfaceAddress, interfaceName, stationAddress, wholeNumber } from "./values.ts";
 
 /** A documentation network (RFC 5737), which collides with nothing. */
 const defaultHost = IpPrefix.parse("192.0.2.1/24");
 
-/**
- * Frames that the kernel may have on their way to a program. Its own 1000 overflow when some hundred connections begin
- * at the same time: what it loses then, its TCP takes long to make up for.
- */
-const queueLength = 10_000;
-
-/** The options that choose the device and its addresses. */
+/** The options that choose the device, its addresses, and what it does to frames. */
 export const deviceOptions = {
   tap: optional("NAME", "Name of the TAP device (default: the next free of tap0, tap1, ...)", interfaceName),
+  tun: optional("NAME", "Use a TUN device of that name, which carries IP without Ethernet", interfaceName),
+  promiscuous: toggle("Accept frames and packets for any destination"),
   address: optional("CIDR", "The stack's address (default: 192.0.2.2/24)", interfaceAddress),
   host: optional("CIDR", "The host's address on the device (default: 192.0.2.1/24)", interfaceAddress),
+  gateway: optional("ADDRESS", "The stack's router (default: the host)", hostAddress),
   mac: optional("MAC", "The stack's Ethernet address (default: a random one)", stationAddress),
   // RFC 791: every IPv4 module must be able to forward 68 bytes. 65521 leaves room for the Ethernet header.
   mtu: optional("BYTES", "Largest IP packet that the device carries (default: 1500)", wholeNumber(68, 65521)),
+  "busy-poll": optional(
+    "MICROSECONDS",
+    "How long to look for frames before sleeping (default: 50)",
+    wholeNumber(0, 1_000_000),
+  ),
+  ...linkOptions,
 } as const;
 
 function optional<Value>(placeholder: string, help: string, parse: (text: string) => Value): Option<Value | null> {
@@ -32,25 +37,25 @@ function optional<Value>(placeholder: string, help: string, parse: (text: string
 }
 
 /** The values of {@linkcode deviceOptions}. */
-export interface DeviceValues {
-  /** The device's name, or null for the next free one. */
+export interface DeviceValues extends LinkValues {
+  /** The TAP device's name, or null for the next free one. */
   readonly tap: string | null;
+  /** The TUN device's name, or null for a TAP device. */
+  readonly tun: string | null;
+  /** Accept frames and packets for any destination. */
+  readonly promiscuous: boolean;
   /** The stack's address, or null for the default. */
   readonly address: IpPrefix | null;
   /** The host's address, or null for the default. */
   readonly host: IpPrefix | null;
+  /** The stack's router, or null for the default. */
+  readonly gateway: IpAddress | null;
   /** The stack's Ethernet address, or null for a random one. */
   readonly mac: string | null;
   /** The largest IP packet in bytes, or null for the default. */
   readonly mtu: number | null;
-}
-
-/** The addresses at the two ends of the device. */
-export interface LinkAddresses {
-  /** The stack's. */
-  readonly address: IpPrefix;
-  /** The host's. */
-  readonly host: IpPrefix;
+  /** Microseconds of looking for frames before sleeping, or null for the default. */
+  readonly "busy-poll": number | null;
 }
 
 /**
@@ -84,115 +89,64 @@ function neighborOf(prefix: IpPrefix, option: string): IpPrefix {
   throw new UsageError(`Cannot choose a neighbor for ${prefix}: its network has no second address, give ${option}`);
 }
 
-/** The host's end of a device, set up for the stack's sake. */
-export class HostSide {
-  readonly #logger: Logger;
-  readonly #name: string;
-  /** What undoes the set-up, in the order in which it was done. */
-  readonly #undo: ((kernel: Rtnetlink) => void)[] = [];
-
-  /**
-   * Gives the host its address on the device, sets the device's MTU unless that is null, lengthens its queue, and
-   * switches it on.
-   *
-   * @throws {Error} If the kernel refuses, or another interface has these addresses. Nothing is left behind.
-   */
-  constructor(device: TunTapDevice, addresses: LinkAddresses, mtu: number | null, logger: Logger) {
-    this.#logger = logger;
-    this.#name = device.name;
-    try {
-      using kernel = new Rtnetlink();
-      this.#setUp(kernel, device, addresses, mtu);
-    } catch (error) {
-      this.undo();
-      throw error;
-    }
-  }
-
-  #setUp(kernel: Rtnetlink, device: TunTapDevice, { address, host }: LinkAddresses, mtu: number | null): void {
-    const name = this.#name;
-    const link = kernel.link(name);
-    let present = false;
-    for (const { index, prefix } of kernel.addresses()) {
-      if (index === link.index && prefix.address.equals(host.address)) present = true;
-      else if (collides(prefix, address, host)) {
-        const owner = kernel.links().find((other) => other.index === index)?.name ?? `interface ${index}`;
-        throw new Error(
-          `Cannot use ${host.address} and ${address}: ${owner} has ${prefix}; give other addresses with --host and --address`,
-        );
-      }
-    }
-    if (mtu !== null && mtu !== link.mtu) {
-      device.mtu = mtu;
-      this.#undo.push((kernel) => kernel.changeLink(name, { mtu: link.mtu }));
-    }
-    // An interface that is on is somebody else's, who may have left no privilege to change it.
-    if (!link.up && link.txQueueLength < queueLength) {
-      kernel.changeLink(name, { txQueueLength: queueLength });
-      this.#undo.push((kernel) => kernel.changeLink(name, { txQueueLength: link.txQueueLength }));
-    }
-    if (!present) {
-      kernel.addAddress(name, host);
-      this.#undo.push((kernel) => kernel.removeAddress(name, host));
-    }
-    if (!link.up) {
-      kernel.changeLink(name, { up: true });
-      this.#undo.push((kernel) => kernel.changeLink(name, { up: false }));
-    }
-  }
-
-  /** Undoes the set-up in reverse order. Does nothing the second time. Never throws: what fails is logged. */
-  undo(): void {
-    const steps = this.#undo.splice(0).reverse();
-    if (steps.length === 0) return;
-    try {
-      using kernel = new Rtnetlink();
-      // A device that is gone has taken its addresses with it.
-      if (kernel.findLink(this.#name) === null) return;
-      for (const step of steps) this.#attempt(() => step(kernel));
-    } catch (error) {
-      this.#logger.warn(errorLine(error));
-    }
-  }
-
-  #attempt(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      this.#logger.warn(errorLine(error));
-    }
-  }
-}
-
-/** Whether an address of another interface takes away the traffic between ours. */
-function collides(other: IpPrefix, address: IpPrefix, host: IpPrefix): boolean {
-  if (other.address.equals(address.address) || other.address.equals(host.address)) return true;
-  return other.length === host.length && other.contains(host.address);
-}
-
-/** A TAP device and both its ends' addresses, ready to be attached to a stack. */
-export interface OpenLink extends LinkAddresses {
-  /** The stack's end. */
-  readonly device: TunTapDevice;
-  /** The host's end. */
-  readonly hostSide: HostSide;
+/** A device and what a stack needs to use it, ready to be attached. */
+export interface OpenLink {
+  /** The stack's end, with what the options put in front of it. */
+  readonly device: Device;
+  /** The stack's address. */
+  readonly address: IpPrefix;
+  /** The host's address at the other end; null on an interface of the host, which leads elsewhere. */
+  readonly host: IpPrefix | null;
+  /** The stack's router, or null where it has none. */
+  readonly gateway: IpAddress | null;
+  /** Whether the stack is to accept packets for any destination. */
+  readonly promiscuous: boolean;
+  /** Undoes what was changed of the host. Does nothing the second time, and never throws. */
+  undo(): void;
+  /** Finishes the recording, once the device has been closed. Does nothing the second time, and never throws. */
+  finish(): void;
 }
 
 /**
- * Opens the TAP device that the options describe and sets up the host's end.
+ * Opens the device that the options describe and sets up the host's end.
  *
- * @throws {UsageError} If the addresses make no sense.
+ * @throws {UsageError} If the options contradict each other.
  * @throws {Error} If it cannot be done. Nothing is left behind.
  */
 export function openLink(values: DeviceValues, logger: Logger): OpenLink {
+  const { tap, tun, mac, mtu } = values;
+  if (tun !== null && tap !== null) throw new UsageError("Cannot use both --tap and --tun: choose one");
+  if (tun !== null && mac !== null) throw new UsageError("Cannot use --mac with --tun: a TUN device has no addresses");
   const addresses = chooseAddresses(values);
-  const { tap, mac, mtu } = values;
+  const gateway = chooseGateway(values.gateway, addresses);
   // A persistent device may be on already: it is the host side that knows what to undo.
-  const device = openTap({ up: false, ...(tap === null ? {} : { name: tap }), ...(mac === null ? {} : { mac }) });
+  const device = tun !== null
+    ? openTun({ up: false, name: tun })
+    : openTap({ up: false, ...(tap === null ? {} : { name: tap }), ...(mac === null ? {} : { mac }) });
   try {
-    return { ...addresses, device, hostSide: new HostSide(device, addresses, mtu, logger) };
+    const wrapped = wrapLink(device, values, logger);
+    try {
+      const changes = setUpHost(device, addresses, mtu, logger);
+      return {
+        ...addresses,
+        ...wrapped,
+        gateway,
+        promiscuous: values.promiscuous,
+        undo: () => changes[Symbol.dispose](),
+      };
+    } catch (error) {
+      wrapped.finish();
+      throw error;
+    }
   } catch (error) {
     device.close();
     throw error;
   }
+}
+
+/** The router that was given, if it is on the link; else the host. */
+function chooseGateway(given: IpAddress | null, { address, host }: LinkAddresses): IpAddress {
+  if (given === null) return host.address;
+  if (address.contains(given) && !given.equals(address.address)) return given;
+  throw new UsageError(`Cannot use --gateway ${given}: give another address in the network of ${address}`);
 }

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { isDeviceUnavailable, type Logger, Stack } from "../mod.ts";
+import { isDeviceUnavailable, type Logger, type Stack } from "../mod.ts";
 import { errorLine, ExitCode, type Program, runProgram, toggle, type Values } from "./cli.ts";
 import { deviceOptions, type OpenLink, openLink } from "./device.ts";
 import { demonstrate } from "./echo_demo.ts";
 import { EchoService } from "./echo_service.ts";
-import { Interruption } from "./interruption.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { SegmentLog } from "./segment_log.ts";
+import { type LinkSession, withLink } from "./session.ts";
 import { port } from "./values.ts";
 
 /** How long connections may take to close when the program ends, in milliseconds. */
@@ -42,15 +42,16 @@ function openLinkIfPossible(values: Values<typeof options>, logger: Logger): Ope
   try {
     return openLink(values, logger);
   } catch (error) {
-    if (values.tap !== null || !isDeviceUnavailable(error)) throw error;
+    if (values.tap !== null || values.tun !== null || !isDeviceUnavailable(error)) throw error;
     console.log(`${errorLine(error)}. Showing the loopback demonstration instead.`);
     return null;
   }
 }
 
 function announce({ device, address, host }: OpenLink, port: number): void {
+  const ends = [...(host === null ? [] : [`host ${host}`]), `stack ${address}`].join(", ");
   console.log([
-    `Device ${device.name}: host ${host}, stack ${address} (${device.address}), MTU ${device.mtu}`,
+    `Device ${device.name}: ${ends}${device.address === null ? "" : ` (${device.address})`}, MTU ${device.mtu}`,
     `Echo on TCP and UDP port ${port}. Try from another terminal, Ctrl-C ends:`,
     `  ping ${address.address}`,
     `  nc ${address.address} ${port}`,
@@ -64,30 +65,24 @@ function printCounters(stack: Stack): void {
   console.log(["Counters:", ...counters.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)].join("\n"));
 }
 
-async function serve(link: OpenLink, values: Values<typeof options>, logger: Logger): Promise<void> {
-  using interruption = new Interruption(logger, () => link.hostSide.undo());
-  try {
-    await using stack = new Stack({ logger });
-    stack.attach(link.device, { addresses: [link.address.toString()], gateway: link.host.address.toString() });
-    if (values["log-level"] === "debug") stack.trace = new SegmentLog(logger);
-    const service = new EchoService(stack, { port: values.port }, logger);
-    const running = service.run();
-    announce(link, values.port);
-    await Promise.race([running, interruption.wait()]);
-    await service.close(closeGrace);
-    await running;
-    link.hostSide.undo();
-    printCounters(stack);
-  } finally {
-    link.hostSide.undo();
-  }
+async function serve(session: LinkSession, values: Values<typeof options>, logger: Logger): Promise<void> {
+  const { stack, link, interruption } = session;
+  if (values["log-level"] === "debug") stack.trace = new SegmentLog(logger);
+  const service = new EchoService(stack, { port: values.port }, logger);
+  const running = service.run();
+  announce(link, values.port);
+  await Promise.race([running, interruption.wait()]);
+  await service.close(closeGrace);
+  await running;
+  link.undo();
+  printCounters(stack);
 }
 
 async function echo(values: Values<typeof options>): Promise<number> {
   const logger = startLogging(values["log-level"]);
   const link = openLinkIfPossible(values, logger);
   if (link === null) return await demonstrate(console.log) ? ExitCode.success : ExitCode.failure;
-  await serve(link, values, logger);
+  await withLink(link, values, logger, (session) => serve(session, values, logger));
   return ExitCode.success;
 }
 

@@ -1,16 +1,17 @@
 /**
- * Ending a program by SIGINT or SIGTERM: the first asks it to close in good order, the second ends it at once.
+ * Ending a program by SIGINT, SIGTERM or SIGHUP: the first asks it to close in good order, the second ends it at once.
  *
  * @module
  */
 
 import type { Logger } from "../mod.ts";
 
-const signals = { SIGINT: 2, SIGTERM: 15 } as const;
+const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
-/** Listens for SIGINT and SIGTERM until it is disposed. */
+/** Listens for SIGINT, SIGTERM and SIGHUP, which a terminal sends when it is closed, until it is disposed. */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
+  #exitCode: number | null = null;
   readonly #handlers: (readonly [Deno.Signal, () => void])[] = [];
 
   /** Starts to listen. `endAtOnce` is called before the second signal ends the program: it undoes what cannot stay. */
@@ -19,19 +20,24 @@ export class Interruption implements Disposable {
       const handler = () => {
         if (!this.#controller.signal.aborted) {
           logger.debug(`${name}: closing`);
+          this.#exitCode = 128 + number;
           this.#controller.abort(new DOMException(`Interrupted by ${name}`, "AbortError"));
           return;
         }
         try {
           endAtOnce();
         } finally {
-          // What a shell reports for a program that a signal ended.
           Deno.exit(128 + number);
         }
       };
       Deno.addSignalListener(name, handler);
       this.#handlers.push([name, handler]);
     }
+  }
+
+  /** What a shell reports for a program that the first signal has ended: 130 for SIGINT; null before it comes. */
+  get exitCode(): number | null {
+    return this.#exitCode;
   }
 
   /** Aborted by the first signal. */

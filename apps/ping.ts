@@ -4,12 +4,12 @@
  * @module
  */
 
-import { type IpAddress, type Logger, type PingEvent, Stack } from "../mod.ts";
+import type { IpAddress, Logger, PingEvent, Stack } from "../mod.ts";
 import { ExitCode, InvalidValue, type Program, runProgram, toggle, UsageError, type Values } from "./cli.ts";
-import { deviceOptions, openLink } from "./device.ts";
-import { Interruption } from "./interruption.ts";
+import { deviceOptions } from "./device.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { formatHeading, formatTime, PingStatistics } from "./ping_report.ts";
+import { withLoopback, withStack } from "./session.ts";
 import { duration, hostAddress, wholeNumber } from "./values.ts";
 
 const options = {
@@ -125,19 +125,14 @@ async function report(
 async function ping(values: Values<typeof options>, operand: string | null, logger: Logger): Promise<number> {
   const wanted = operand === null ? null : destinationFrom(operand);
   // The stack's own loopback needs no device.
-  const link = wanted?.isLoopback ? null : openLink(values, logger);
-  using interruption = new Interruption(logger, () => link?.hostSide.undo());
-  try {
-    await using stack = new Stack({ logger });
-    if (link !== null) {
-      stack.attach(link.device, { addresses: [link.address.toString()], gateway: link.host.address.toString() });
-    }
-    const destination = wanted ?? link!.host.address;
-    const { received } = await report(stack, destination, values, interruption.signal);
-    return received > 0 ? ExitCode.success : ExitCode.failure;
-  } finally {
-    link?.hostSide.undo();
-  }
+  const { received } = wanted?.isLoopback
+    ? await withLoopback(logger, ({ stack, signal }) => report(stack, wanted, values, signal))
+    : await withStack(values, logger, ({ stack, link, signal }) => {
+      const destination = wanted ?? link.host?.address ?? link.gateway;
+      if (destination === null) throw new UsageError("Cannot choose whom to ping: give a destination");
+      return report(stack, destination, values, signal);
+    });
+  return received > 0 ? ExitCode.success : ExitCode.failure;
 }
 
 if (import.meta.main) {

@@ -34,6 +34,24 @@ export function duration(least: number): (text: string) => number {
   };
 }
 
+/** The share from 0 to 1 that a percentage says: 0.02 for `2%`. */
+export function percentage(text: string): number {
+  const digits = /^(\d+\.?\d*|\.\d+)%$/.exec(text)?.[1];
+  const value = digits === undefined ? NaN : Number(digits) / 100;
+  if (value >= 0 && value <= 1) return value;
+  throw new InvalidValue("give a percentage from 0% to 100%, like 2% or 0.1%");
+}
+
+const unitBits: Readonly<Record<string, number>> = { bit: 1, kbit: 1e3, mbit: 1e6, gbit: 1e9 };
+
+/** The bits per second that a text says: `10mbit`. */
+export function bitRate(text: string): number {
+  const [, digits, unit] = /^(\d+\.?\d*|\.\d+)([kmg]?bit)$/i.exec(text) ?? [];
+  const value = digits === undefined ? NaN : Number(digits) * unitBits[unit!.toLowerCase()]!;
+  if (value >= 1 && value <= 1e12) return value;
+  throw new InvalidValue("give bits per second with bit, kbit, mbit or gbit, like 10mbit");
+}
+
 /** The IPv4 address and prefix length that a text says: `192.0.2.1/24`. */
 export function interfaceAddress(text: string): IpPrefix {
   const remedy = "write it like 192.0.2.1/24";

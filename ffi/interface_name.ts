@@ -29,6 +29,17 @@ export function encodeInterfaceName(name: string): Uint8Array<ArrayBuffer> {
   return padded;
 }
 
+/**
+ * The label of an address as bytes with a zero byte behind. Labels are as long as names, and may hold a colon.
+ *
+ * @throws {TypeError} If the kernel would not take the label.
+ */
+export function encodeInterfaceLabel(label: string): Uint8Array<ArrayBuffer> {
+  const bytes = new TextEncoder().encode(`${label}\0`);
+  if (bytes.length <= interfaceNameBytes) return bytes;
+  throw new TypeError(`Cannot use "${label}" as an address's label: choose one of at most 15 bytes`);
+}
+
 /** The name in a zero-padded field of 16 bytes that starts at `at`. */
 export function decodeInterfaceName(bytes: Uint8Array, at = 0): string {
   const field = bytes.subarray(at, at + interfaceNameBytes);

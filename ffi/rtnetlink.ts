@@ -40,6 +40,8 @@ export interface HostAddressOptions {
   peer?: string | IpAddress;
   /** IPv6: whether the kernel first probes for another owner, for a second or so. Default true. */
   duplicateDetection?: boolean;
+  /** IPv4: a label of at most 15 bytes that begins with the interface's name. Default: that name. */
+  label?: string;
 }
 
 /** A route of the kernel, as it is added or removed. */
@@ -56,6 +58,8 @@ export interface HostRoute {
   source?: string | IpAddress;
   /** The routing table. Default 254, the main one. */
   table?: number;
+  /** A number that says who makes it, from 4 to 255. Default 4, an administrator; on removal: any. */
+  protocol?: number;
 }
 
 /**
@@ -125,8 +129,8 @@ export class Rtnetlink implements Disposable {
   addAddress(name: string, address: string | IpPrefix, options: HostAddressOptions = {}): void {
     const prefix = toPrefix(address);
     const peer = options.peer === undefined ? undefined : toAddress(options.peer);
-    const { duplicateDetection } = options;
-    const request = addAddressRequest({ index: this.link(name).index, prefix, peer, duplicateDetection });
+    const { duplicateDetection, label } = options;
+    const request = addAddressRequest({ index: this.link(name).index, prefix, peer, duplicateDetection, label });
     this.#change(request, (errno) => ({
       action: `add the address ${prefix}${peer ? ` peer ${peer}` : ""} to "${name}"`,
       remedy: errno === Errno.EEXIST ? `"${name}" has it: use it as it is, or remove it first` : undefined,
@@ -189,6 +193,16 @@ export class Rtnetlink implements Disposable {
     this.#change(removeRouteRequest(this.#resolve(route)), () => ({ action: `remove ${describeRoute(route)}` }));
   }
 
+  /** The route of the main table by which the kernel reaches `destination`, or null where there is none. */
+  routeTo(destination: string | IpAddress): RouteInfo | null {
+    const address = toAddress(destination);
+    const better = (left: RouteInfo, right: RouteInfo) =>
+      left.destination.length - right.destination.length || right.metric - left.metric;
+    return this.routes(address.family)
+      .filter((route) => route.destination.contains(address))
+      .reduce<RouteInfo | null>((best, route) => best === null || better(route, best) > 0 ? route : best, null);
+  }
+
   /** Closes the socket. */
   close(): void {
     this.#socket.close();
@@ -199,7 +213,9 @@ export class Rtnetlink implements Disposable {
     this.close();
   }
 
-  #resolve({ destination, gateway, link, metric, source, table }: HostRoute): Parameters<typeof addRouteRequest>[0] {
+  #resolve(
+    { destination, gateway, link, metric, source, table, protocol }: HostRoute,
+  ): Parameters<typeof addRouteRequest>[0] {
     return {
       destination: toPrefix(destination),
       gateway: gateway === undefined ? undefined : toAddress(gateway),
@@ -207,6 +223,7 @@ export class Rtnetlink implements Disposable {
       metric,
       source: source === undefined ? undefined : toAddress(source),
       table,
+      protocol,
     };
   }
 

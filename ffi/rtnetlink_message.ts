@@ -5,7 +5,7 @@
  */
 
 import { type Family, IpAddress, IpPrefix, MacAddress } from "../stack/address.ts";
-import { encodeInterfaceName } from "./interface_name.ts";
+import { encodeInterfaceLabel, encodeInterfaceName } from "./interface_name.ts";
 import {
   decodeCString,
   NetlinkFlag,
@@ -44,11 +44,12 @@ const AddressOffset = { family: 0, prefixLength: 1, index: 4 } as const;
 const addressBytes = 8;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
+const IFA_LABEL = 3;
 const IFA_BROADCAST = 4;
 const IFA_F_NODAD = 0x02;
 
 /** struct rtmsg: family, destination and source prefix lengths, tos, table, protocol, scope, type; flags (32 bits). */
-const RouteOffset = { family: 0, prefixLength: 1, table: 4, type: 7 } as const;
+const RouteOffset = { family: 0, prefixLength: 1, table: 4, protocol: 5, type: 7 } as const;
 const routeBytes = 12;
 const RTA_DST = 1;
 const RTA_OIF = 4;
@@ -100,6 +101,8 @@ export interface AddressInfo {
   readonly prefix: IpPrefix;
   /** The other end's address on a point-to-point interface. */
   readonly peer: IpAddress | null;
+  /** IPv4: the address's label, which is the interface's name unless somebody chose another; null where there is none. */
+  readonly label: string | null;
 }
 
 /** A route of the kernel. */
@@ -116,6 +119,8 @@ export interface RouteInfo {
   readonly source: IpAddress | null;
   /** The routing table's number. */
   readonly table: number;
+  /** Who made it: 2 for the kernel, 4 for an administrator. */
+  readonly protocol: number;
 }
 
 /** What to change of an interface. */
@@ -138,6 +143,8 @@ export interface AddressChange {
   peer?: IpAddress | undefined;
   /** IPv6: whether the kernel first probes for another owner, for a second or so. Default true. */
   duplicateDetection?: boolean | undefined;
+  /** IPv4: a label of at most 15 bytes that begins with the interface's name. Default: that name. */
+  label?: string | undefined;
 }
 
 /** A route as it is added or removed. */
@@ -154,6 +161,8 @@ export interface RouteChange {
   source?: IpAddress | undefined;
   /** The routing table. Default {@linkcode mainTable}. */
   table?: number | undefined;
+  /** Who makes it. Default 4, an administrator; on removal: any. */
+  protocol?: number | undefined;
 }
 
 /** Asks for one interface by its name, or for all. */
@@ -190,6 +199,7 @@ export function addAddressRequest(change: AddressChange): NetlinkRequest {
   const { broadcast } = change.prefix;
   addressBody(request, change, change.duplicateDetection === false ? IFA_F_NODAD : 0);
   if (broadcast !== null && change.peer === undefined) request.attribute(IFA_BROADCAST, broadcast.bytes);
+  if (change.label !== undefined) request.attribute(IFA_LABEL, encodeInterfaceLabel(change.label));
   return request;
 }
 
@@ -211,12 +221,17 @@ export function addRouteRequest(change: RouteChange): NetlinkRequest {
   const scope = change.gateway === undefined && change.destination.address.family === 4
     ? RT_SCOPE_LINK
     : RT_SCOPE_UNIVERSE;
-  return routeBody(new NetlinkRequest(RTM_NEWROUTE, flags), change, [RTPROT_STATIC, scope, RTN_UNICAST]);
+  return routeBody(new NetlinkRequest(RTM_NEWROUTE, flags), change, [
+    change.protocol ?? RTPROT_STATIC,
+    scope,
+    RTN_UNICAST,
+  ]);
 }
 
 /** Removes a route, whoever added it. */
 export function removeRouteRequest(change: RouteChange): NetlinkRequest {
-  return routeBody(new NetlinkRequest(RTM_DELROUTE, NetlinkFlag.acknowledge), change, [0, RT_SCOPE_NOWHERE, 0]);
+  const request = new NetlinkRequest(RTM_DELROUTE, NetlinkFlag.acknowledge);
+  return routeBody(request, change, [change.protocol ?? 0, RT_SCOPE_NOWHERE, 0]);
 }
 
 /** An interface, from an answer to {@linkcode getLinkRequest}; null for any other message. */
@@ -247,12 +262,14 @@ export function parseAddress({ type, payload }: NetlinkMessage): AddressInfo | n
   const attributes = parseAttributes(payload, addressBytes);
   // IFA_ADDRESS is the peer's on point-to-point interfaces and the same as IFA_LOCAL, or alone (IPv6), elsewhere.
   const far = parseIp(attributes.get(IFA_ADDRESS), family);
+  const label = attributes.get(IFA_LABEL);
   const local = parseIp(attributes.get(IFA_LOCAL), family) ?? far;
   if (local === null) return null;
   return {
     index: readUint32(payload, AddressOffset.index),
     prefix: new IpPrefix(local, payload[AddressOffset.prefixLength]!),
     peer: far === null || far.equals(local) ? null : far,
+    label: label === undefined ? null : decodeCString(label),
   };
 }
 
@@ -276,6 +293,7 @@ export function parseRoute({ type, payload }: NetlinkMessage): RouteInfo | null 
     metric: readUint32(attributes.get(RTA_PRIORITY)),
     source: parseIp(attributes.get(RTA_PREFSRC), family),
     table: table === undefined ? payload[RouteOffset.table]! : readUint32(table),
+    protocol: payload[RouteOffset.protocol]!,
   };
 }
 

@@ -8,6 +8,10 @@ import { soon } from "../helpers/patience.ts";
 
 const root = new URL("../../", import.meta.url);
 
+const { tasks }: { tasks: Record<string, { command: string }> } = JSON.parse(
+  Deno.readTextFileSync(new URL("deno.json", root)),
+);
+
 /** What a program left behind. */
 export interface Outcome {
   code: number;
@@ -28,8 +32,16 @@ export function lines(bytes: Uint8Array): string[] {
  * a command that runs another.
  */
 export function programCommand(name: string, args: readonly string[], wrapper: readonly string[] = []): Deno.Command {
-  const run = ["run", "--quiet", "--no-prompt", "--allow-ffi", `apps/${name}.ts`];
-  const [first, ...rest] = [...wrapper, Deno.execPath(), ...run, ...args];
+  const [, run, ...permissionsAndPath] = tasks[name]!.command.split(" ");
+  const [first, ...rest] = [
+    ...wrapper,
+    Deno.execPath(),
+    run!,
+    "--quiet",
+    "--no-prompt",
+    ...permissionsAndPath,
+    ...args,
+  ];
   return new Deno.Command(first!, {
     args: rest,
     cwd: root,

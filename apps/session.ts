@@ -1,0 +1,105 @@
+/**
+ * A program's run: a stack on its device until the work is done or a signal comes, and nothing left behind after it.
+ *
+ * @module
+ */
+
+import { type Logger, type Nic, Stack, type StackOptions } from "../mod.ts";
+import { type DeviceValues, type OpenLink, openLink } from "./device.ts";
+import { Interruption } from "./interruption.ts";
+
+/** What a program works with while it runs. */
+export interface Session {
+  /** The stack. */
+  readonly stack: Stack;
+  /** Aborted by the first signal that asks the program to end. */
+  readonly signal: AbortSignal;
+  /** The signals that ask the program to end. */
+  readonly interruption: Interruption;
+}
+
+/** What a program with a device works with while it runs. */
+export interface LinkSession extends Session {
+  /** The stack's interface on the device. */
+  readonly nic: Nic;
+  /** The device and its addresses. */
+  readonly link: OpenLink;
+}
+
+/** What the options of a program say about its stack. */
+export type SessionValues = DeviceValues;
+
+/**
+ * Opens the device that the options describe, and runs `work` with a stack on it. Whatever happens, the stack is
+ * closed, the host is as before, and the recording is complete when it returns.
+ *
+ * @throws {UsageError} If the options contradict each other.
+ * @throws {Error} If the device cannot be had, or what `work` throws.
+ *
+ * @example
+ * ```ts ignore
+ * await withStack(values, logger, async ({ stack, signal }) => {
+ *   for await (const conn of stack.listen({ port: 7, signal })) serve(conn);
+ * });
+ * ```
+ */
+export function withStack<Result>(
+  values: SessionValues,
+  logger: Logger,
+  work: (session: LinkSession) => Promise<Result>,
+  options: StackOptions = {},
+): Promise<Result> {
+  return withLink(openLink(values, logger), values, logger, work, options);
+}
+
+/** As {@linkcode withStack}, on a link that is open already, which it takes over. */
+export async function withLink<Result>(
+  link: OpenLink,
+  values: SessionValues,
+  logger: Logger,
+  work: (session: LinkSession) => Promise<Result>,
+  options: StackOptions = {},
+): Promise<Result> {
+  const restore = () => {
+    link.undo();
+    link.finish();
+  };
+  let attached = false;
+  try {
+    const busyPoll = values["busy-poll"];
+    const settings = busyPoll === null ? options : { ...options, busyPoll };
+    return await withLoopback(
+      logger,
+      (session) => {
+        const nic = session.stack.attach(link.device, {
+          addresses: [link.address.toString()],
+          promiscuous: link.promiscuous,
+          ...(link.gateway === null ? {} : { gateway: link.gateway.toString() }),
+        });
+        attached = true;
+        return work({ ...session, nic, link });
+      },
+      settings,
+      restore,
+    );
+  } finally {
+    // A device that was attached has been closed with the stack.
+    if (!attached) link.device.close();
+    restore();
+  }
+}
+
+/**
+ * Runs `work` with a stack that has no device but its loopback. `endAtOnce` is called before a second signal ends the
+ * program on the spot.
+ */
+export async function withLoopback<Result>(
+  logger: Logger,
+  work: (session: Session) => Promise<Result>,
+  options: StackOptions = {},
+  endAtOnce: () => void = () => {},
+): Promise<Result> {
+  using interruption = new Interruption(logger, endAtOnce);
+  await using stack = new Stack({ logger, ...options });
+  return await work({ stack, signal: interruption.signal, interruption });
+}
