@@ -96,6 +96,22 @@ export class Ranges {
     return index < this.#starts.length && notBefore(sequence, this.#starts[index]!) ? index : -1;
   }
 
+  /** The first range that has something of `[start, end)`, as an index, or -1. */
+  firstOverlap(start: number, end: number): number {
+    const index = this.#firstEndingAtOrAfter(add(start, 1));
+    return index < this.#starts.length && before(this.#starts[index]!, end) ? index : -1;
+  }
+
+  /** First sequence number of a range. */
+  start(index: number): number {
+    return this.#starts[index]!;
+  }
+
+  /** Sequence number behind a range. */
+  end(index: number): number {
+    return this.#ends[index]!;
+  }
+
   /** Makes the range in which `sequence` lies the latest, as if it had grown: something in it came once more. */
   touch(sequence: number): void {
     const index = this.indexOf(sequence);

@@ -60,6 +60,10 @@ for (const base of [0, 1000, 0x7fff_ffff - 200, 0xffff_ffff - 200]) {
           ranges.indexOf(add(base, start)),
           expected.findIndex(([from, to]) => from <= start && start < to),
         );
+        assertEquals(
+          ranges.firstOverlap(add(base, start), add(base, end)),
+          expected.findIndex(([from, to]) => from < end && start < to),
+        );
       }
     }
   });
