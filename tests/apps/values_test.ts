@@ -2,10 +2,12 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { InvalidValue } from "../../apps/cli.ts";
 import { logLevel } from "../../apps/logging.ts";
 import {
+  bitRate,
   duration,
   hostAddress,
   interfaceAddress,
   interfaceName,
+  percentage,
   port,
   stationAddress,
   wholeNumber,
@@ -95,4 +97,14 @@ Deno.test("a log level is one of four", () => {
     ["", "verbose", "DEBUG", "constructor"],
     "give one of debug, info, warn, error",
   );
+});
+
+Deno.test("a percentage is a share from 0 to 1", () => {
+  assertEquals(["0%", "2%", "0.5%", ".1%", "100%"].map(percentage), [0, 0.02, 0.005, 0.001, 1]);
+  assertRefused(percentage, ["2", "0.02", "-1%", "101%", "%", "1%%", "1e1%"], "give a percentage");
+});
+
+Deno.test("a bit rate has its unit", () => {
+  assertEquals(["8bit", "64kbit", "1.5mbit", "10Mbit", "1gbit"].map(bitRate), [8, 64_000, 1.5e6, 1e7, 1e9]);
+  assertRefused(bitRate, ["10", "10m", "0bit", "0.5bit", "-1mbit", "2000gbit", "10mbps"], "give bits per second");
 });
