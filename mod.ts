@@ -56,14 +56,23 @@ export {
 export { type Family, IpAddress, IpPrefix, MacAddress } from "./stack/address.ts";
 export { type Clock, SystemClock, VirtualClock } from "./stack/clock.ts";
 export { type CounterGroup, Counters } from "./stack/counters.ts";
-export { describe, describeFrame, type DescribeOptions, describeSegment } from "./stack/describe.ts";
+export {
+  describe,
+  describeFrame,
+  type DescribeOptions,
+  describeSegment,
+  dissectFrame,
+  type DissectOptions,
+} from "./stack/describe.ts";
 export type {
+  ArpDescription,
   Description,
   EthernetDescription,
   FragmentDescription,
   NetworkDescription,
   TransportDescription,
 } from "./stack/describe/description.ts";
+export type { Field, Layer } from "./stack/describe/layer.ts";
 export type { InitialSequenceNumbers, SegmentOptions } from "./stack/describe/segment.ts";
 export type { ErrorName } from "./stack/errors.ts";
 export { capture, type CaptureDevice, type CaptureOptions, type CaptureSink } from "./stack/link/capture.ts";

@@ -7,17 +7,21 @@
 import { IpAddress, MacAddress } from "./address.ts";
 import { type Description, has, type Span } from "./describe/description.ts";
 import { describePacket } from "./describe/packet.ts";
+import { arpBytes, ArpField, ArpOperation, arpOperationAt, isIpv4OnEthernetAt } from "./link/arp_header.ts";
 import { EthernetField, ethernetHeaderBytes, etherTypeAt } from "./link/ethernet_header.ts";
 import { EtherType } from "./link/nic.ts";
 import type { Packet } from "./packet.ts";
 
 export type {
+  ArpDescription,
   Description,
   EthernetDescription,
   FragmentDescription,
   NetworkDescription,
   TransportDescription,
 } from "./describe/description.ts";
+export { dissectFrame, type DissectOptions } from "./describe/dissect.ts";
+export type { Field, Layer } from "./describe/layer.ts";
 export { describeFlags, describeSegment } from "./describe/segment.ts";
 export type { InitialSequenceNumbers, SegmentOptions } from "./describe/segment.ts";
 
@@ -28,21 +32,6 @@ export interface DescribeOptions {
   /** Begins the line with the hardware addresses. Default false. */
   link?: boolean;
 }
-
-/** Where the fields of an ARP message for IPv4 over Ethernet lie (RFC 826). */
-const ArpField = {
-  hardwareType: 0,
-  protocolType: 2,
-  hardwareLength: 4,
-  protocolLength: 5,
-  operation: 6,
-  senderHardware: 8,
-  senderProtocol: 14,
-  targetProtocol: 24,
-} as const;
-const arpBytes = 28;
-const arpRequest = 1;
-const arpReply = 2;
 
 /** The least EtherType; below it the field is a length (IEEE 802.3 section 3.2.6). */
 const leastEtherType = 1536;
@@ -75,7 +64,14 @@ export function describe(packet: Packet, options: DescribeOptions = {}): Descrip
  * ```
  */
 export function describeFrame(frame: Uint8Array, options: DescribeOptions = {}): Description {
-  const description: Description = { text: "", problem: null, ethernet: null, network: null, transport: null };
+  const description: Description = {
+    text: "",
+    problem: null,
+    ethernet: null,
+    arp: null,
+    network: null,
+    transport: null,
+  };
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   // How long the frame once was is not known: what is missing counts as cut off.
   const span: Span = { view, at: 0, end: Infinity, available: frame.length };
@@ -119,18 +115,16 @@ function describeArp(span: Span, description: Description): string {
   const { view, at } = span;
   const length = span.available - at;
   if (!has(span, arpBytes, description)) return `ARP, length ${length}`;
-  const isForIpv4 = view.getUint16(at + ArpField.hardwareType) === 1 &&
-    view.getUint16(at + ArpField.protocolType) === EtherType.ipv4 &&
-    view.getUint8(at + ArpField.hardwareLength) === 6 && view.getUint8(at + ArpField.protocolLength) === 4;
-  const operation = view.getUint16(at + ArpField.operation);
-  if (!isForIpv4) {
+  const operation = arpOperationAt(view, at);
+  if (!isIpv4OnEthernetAt(view, at)) {
     description.problem = "malformed";
     return `ARP, operation ${operation}, length ${length}`;
   }
   const sender = ipv4At(view, at + ArpField.senderProtocol);
   const target = ipv4At(view, at + ArpField.targetProtocol);
-  if (operation === arpRequest) return `ARP, Request who-has ${target} tell ${sender}, length ${length}`;
-  if (operation === arpReply) {
+  description.arp = { operation, sender, target };
+  if (operation === ArpOperation.request) return `ARP, Request who-has ${target} tell ${sender}, length ${length}`;
+  if (operation === ArpOperation.reply) {
     return `ARP, Reply ${sender} is-at ${macAt(view, at + ArpField.senderHardware)}, length ${length}`;
   }
   return `ARP, operation ${operation} from ${sender} for ${target}, length ${length}`;

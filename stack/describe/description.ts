@@ -14,6 +14,16 @@ export interface EthernetDescription {
   etherType: number;
 }
 
+/** What an ARP message for IPv4 over Ethernet says. */
+export interface ArpDescription {
+  /** 1 for a request, 2 for a reply. */
+  operation: number;
+  /** The sender's address. */
+  sender: string;
+  /** The address that is asked for, or the one of whoever asked. */
+  target: string;
+}
+
 /** Which part of a packet a fragment is. */
 export interface FragmentDescription {
   /** What the fragments of one packet have in common. */
@@ -58,6 +68,8 @@ export interface Description {
   problem: "truncated" | "malformed" | null;
   /** Null on media without Ethernet headers. */
   ethernet: EthernetDescription | null;
+  /** Null when the frame is no ARP message, or is cut off. */
+  arp: ArpDescription | null;
   /** Null when the frame carries no IP, or is cut off before it. */
   network: NetworkDescription | null;
   /** Null when the packet is cut off before it. */

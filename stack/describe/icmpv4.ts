@@ -96,7 +96,7 @@ export function describeIcmpv4(span: Span, description: Description, describeQuo
   const { view, at } = span;
   const type = icmpTypeAt(view, at);
   const code = icmpCodeAt(view, at);
-  const parts = [`ICMP ${nameOf(type, code)}`];
+  const parts = [`ICMP ${nameOfIcmpv4(type, code)}`];
   if (numberedTypes.has(type)) parts.push(`id ${echoIdentifierAt(view, at)}`, `seq ${echoSequenceAt(view, at)}`);
   if (type === Icmpv4Type.destinationUnreachable && code === UnreachableCode.fragmentationNeeded) {
     parts.push(`mtu ${nextHopMtuAt(view, at)}`);
@@ -109,7 +109,8 @@ export function describeIcmpv4(span: Span, description: Description, describeQuo
   return [...parts, `length ${length}`].join(", ");
 }
 
-function nameOf(type: number, code: number): string {
+/** What a message of that type and code says. */
+export function nameOfIcmpv4(type: number, code: number): string {
   const byCode = codeNames[type]?.[code];
   if (byCode !== undefined) return byCode;
   const name = typeNames[type] ?? `type ${type}`;

@@ -19,7 +19,8 @@ import {
   versionAt,
 } from "../network/ipv4_header.ts";
 import { datagramLength, udpHeaderBytes } from "../transport/udp_header.ts";
-import { type Description, has, lengthOf, protocolName, type Span } from "./description.ts";
+import { behind, type Description, has, lengthOf, protocolName, type Span } from "./description.ts";
+import { describeApplication } from "./dissect_transport.ts";
 import { describeIcmpv4 } from "./icmpv4.ts";
 import { describeSegment } from "./segment.ts";
 
@@ -170,7 +171,11 @@ function describeUdp(span: Span, description: Description): string {
     description.problem = "malformed";
     return `UDP, datagram of ${length} bytes`;
   }
-  return `UDP, length ${length - udpHeaderBytes}`;
+  const text = `UDP, length ${length - udpHeaderBytes}`;
+  const payload = { ...behind(span, udpHeaderBytes), end: span.at + length };
+  const ports = [span.view.getUint16(span.at), span.view.getUint16(span.at + 2)];
+  const message = describeApplication({ ...payload, available: Math.min(span.available, payload.end) }, ports);
+  return message === null ? text : `${text}, ${message.text}`;
 }
 
 function describeIcmp6(span: Span, description: Description): string {
@@ -186,7 +191,7 @@ function describeIcmp6(span: Span, description: Description): string {
 
 /** A packet that an ICMP error quotes: that it is cut off is no fault. */
 function describeQuoted(span: Span): string {
-  const quoted: Description = { text: "", problem: null, ethernet: null, network: null, transport: null };
+  const quoted: Description = { text: "", problem: null, ethernet: null, arp: null, network: null, transport: null };
   const { view, at } = span;
   const isError = span.available - at > ipv4HeaderBytes && protocolAt(view, at) === Protocol.icmp;
   // An error never quotes an error (RFC 1122 section 3.2.2): what looks like one is not followed further.

@@ -91,14 +91,14 @@ export function describeSegment(view: DataView, at: number, end: number, options
   if ((controlBits & Flag.urg) !== 0) parts.push(`urg ${urgentPointer(view, at)}`);
   if (length > minimumHeaderBytes) {
     const optionsEnd = Math.min(at + length, available);
-    parts.push(`options [${describeOptions(view, at + minimumHeaderBytes, optionsEnd, receiver).join(",")}]`);
+    parts.push(`options [${describeTcpOptions(view, at + minimumHeaderBytes, optionsEnd, receiver).join(",")}]`);
   }
   parts.push(`length ${payload}`);
   return parts.join(", ") + (at + length > available ? " [truncated]" : "");
 }
 
 /** The options in `[at, end)`, of which selective acknowledgements are counted from `initial`. */
-function describeOptions(view: DataView, at: number, end: number, initial: number): string[] {
+export function describeTcpOptions(view: DataView, at: number, end: number, initial = 0): string[] {
   const texts: string[] = [];
   while (at < end) {
     const kind = view.getUint8(at);
