@@ -8,12 +8,18 @@ import type { MacAddress } from "../stack/address.ts";
 import type { Device, DeviceHost, Poller } from "../stack/link/device.ts";
 import { type Packet, PacketPool, PacketQueue } from "../stack/packet.ts";
 import { Verdict } from "../stack/protocol.ts";
+import { Offload } from "../stack/link/segmentation.ts";
 import { Errno } from "./errno.ts";
 import type { Libc } from "./libc.ts";
 import { SystemPoller } from "./poller.ts";
+import { pushVirtioHeader, readVirtioHeader } from "./virtio_header.ts";
 
-/** Frames that wait for the operating system at most. */
+/** Frames that wait for the operating system at most, and their bytes. */
 const transmitQueueLimit = 256;
+const transmitQueueBytes = 4 * 1024 * 1024;
+
+/** The longest super-segment: the largest IP packet, behind a link header. */
+const longestFrame = 65535 + 18;
 
 /** The counters of a device behind a descriptor. */
 export interface DescriptorDeviceCounters {
@@ -21,6 +27,8 @@ export interface DescriptorDeviceCounters {
   receiveOversized: number;
   /** Frames that were thrown away because no packet was free. */
   receiveNoPacket: number;
+  /** Frames whose virtio-net header contradicts them. */
+  receiveBadHeader: number;
   /** Reads that failed: the interface is gone. */
   receiveErrors: number;
   /** Frames that waited for the operating system. */
@@ -33,6 +41,18 @@ export interface DescriptorDeviceCounters {
   transmitErrors: number;
 }
 
+/** What tells one device from another. */
+export interface DeviceIdentity {
+  /** See {@linkcode Device.name}. */
+  name: string;
+  /** See {@linkcode Device.medium}. */
+  medium: "ethernet" | "ip";
+  /** See {@linkcode Device.address}. */
+  address: MacAddress | null;
+  /** Bytes of the virtio-net header in front of each frame. Default 0: there is none. */
+  headerBytes?: number;
+}
+
 /** A device that reads and writes whole frames through a non-blocking descriptor. */
 export abstract class DescriptorDevice implements Device {
   /** See {@linkcode Device.name}. */
@@ -41,14 +61,15 @@ export abstract class DescriptorDevice implements Device {
   readonly medium: "ethernet" | "ip";
   /** See {@linkcode Device.address}. */
   readonly address: MacAddress | null;
-  /** See {@linkcode Device.headerBytes}. */
-  readonly headerBytes: number = 0;
+  /** Bytes of the virtio-net header in front of each frame; 0 where there is none. */
+  readonly headerBytes: number;
   /** See {@linkcode Device.loopback}. */
   readonly loopback: boolean = false;
   /** What became of frames that went astray. */
   readonly counters: DescriptorDeviceCounters = {
     receiveOversized: 0,
     receiveNoPacket: 0,
+    receiveBadHeader: 0,
     receiveErrors: 0,
     transmitQueued: 0,
     transmitQueueFull: 0,
@@ -59,8 +80,8 @@ export abstract class DescriptorDevice implements Device {
   protected readonly libc: Libc;
   #attached: DeviceHost | null = null;
   readonly #waiting = new PacketQueue();
-  /** For frames that have no packet: only that the kernel gives them up matters. */
-  readonly #scratch = new Uint8Array(1);
+  /** For frames that have no packet: only that the kernel gives them up matters. It holds their virtio-net header. */
+  readonly #scratch = new Uint8Array(16);
   /** The packet that the next frame is read into. */
   #spare: Packet | null = null;
   #descriptor: number;
@@ -71,8 +92,9 @@ export abstract class DescriptorDevice implements Device {
   protected constructor(
     libc: Libc,
     descriptor: number,
-    identity: { name: string; medium: "ethernet" | "ip"; address: MacAddress | null },
+    identity: DeviceIdentity,
   ) {
+    this.headerBytes = identity.headerBytes ?? 0;
     this.libc = libc;
     this.#descriptor = descriptor;
     this.name = identity.name;
@@ -88,6 +110,14 @@ export abstract class DescriptorDevice implements Device {
 
   /** Called when a longer frame was received: the MTU may have been changed on the kernel's side. */
   protected abstract oversized(): void;
+
+  /** What the kernel finishes in frames that are written; see {@linkcode Device.offloads}. */
+  get offloads(): number {
+    return this.headerBytes === 0 ? 0 : Offload.checksum | Offload.tcp4 | Offload.tcp6 | Offload.ecn;
+  }
+
+  /** Whether the kernel may leave checksums and segmentation of the frames that are read to us: it was told so. */
+  protected receivesSuperSegments: boolean = false;
 
   /** The descriptor, or -1, which poll() passes over, when the interface is gone or the device closed. */
   get descriptor(): number {
@@ -111,7 +141,7 @@ export abstract class DescriptorDevice implements Device {
 
   /** See {@linkcode Device.attach}. */
   attach(host: DeviceHost): void {
-    const needed = host.headroom + this.frameBytes + 1;
+    const needed = host.headroom + this.#readBytes;
     if (needed > PacketPool.largeBytes) {
       throw new RangeError(
         `Cannot attach "${this.name}": frames of ${this.frameBytes} bytes with ${host.headroom} bytes of headroom do ` +
@@ -125,30 +155,41 @@ export abstract class DescriptorDevice implements Device {
   receive(): Packet | null {
     const host = this.#attached;
     if (host === null || this.#gone) return null;
-    // One byte more than can be right, so that a frame that is too long shows.
-    this.#spare ??= host.pool.allocate(host.headroom, this.frameBytes + 1);
+    this.#spare ??= host.pool.allocate(host.headroom, this.#readBytes);
     const packet = this.#spare;
     if (packet === null) return this.#discard();
+    const { headerBytes } = this;
     for (;;) {
-      const room = packet.viewFrom(host.headroom);
-      const length = this.libc.calls.read(this.#descriptor, room, room.length);
-      if (length < 0) {
+      const room = packet.viewFrom(host.headroom - headerBytes);
+      const read = this.libc.calls.read(this.#descriptor, room, room.length);
+      if (read < 0) {
         this.#receiveFailed(this.libc.errno);
         return null;
       }
-      if (length <= this.frameBytes) {
-        packet.tail = packet.head + length;
+      packet.tail = packet.head + read - headerBytes;
+      if (headerBytes > 0 && !readVirtioHeader(packet, packet.head - headerBytes)) {
+        this.counters.receiveBadHeader++;
+        packet.reset(host.headroom);
+      } else if (packet.length <= this.frameBytes || packet.segmentBytes > 0) {
         this.#spare = null;
         return packet;
+      } else {
+        packet.reset(host.headroom);
+        this.counters.receiveOversized++;
+        this.oversized();
+        if (this.#spare !== packet) return this.receive();
       }
-      this.counters.receiveOversized++;
-      this.oversized();
-      if (this.#spare !== packet) return this.receive();
     }
+  }
+
+  /** One byte more than can be right, so that a frame that is too long shows. */
+  get #readBytes(): number {
+    return (this.receivesSuperSegments ? longestFrame : this.frameBytes) + 1;
   }
 
   /** See {@linkcode Device.transmit}. */
   transmit(packet: Packet): Verdict {
+    if (this.headerBytes > 0) pushVirtioHeader(packet);
     if (this.closed) {
       this.counters.transmitDown++;
       packet.release();
@@ -244,7 +285,7 @@ export abstract class DescriptorDevice implements Device {
   }
 
   #enqueue(packet: Packet): Verdict {
-    if (this.#waiting.length >= transmitQueueLimit) {
+    if (this.#waiting.length >= transmitQueueLimit || this.#waiting.bytes >= transmitQueueBytes) {
       this.counters.transmitQueueFull++;
       packet.release();
       return Verdict.dropped;

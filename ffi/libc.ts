@@ -19,6 +19,8 @@ export interface LibcCalls {
   write(descriptor: number, buffer: BufferSource, length: number): number;
   /** ioctl(2) with a structure as its argument. */
   ioctl(descriptor: number, request: number, argument: BufferSource): number;
+  /** ioctl(2) with a number as its argument. */
+  ioctlNumber(descriptor: number, request: number, argument: number): number;
   /** eventfd(2) */
   eventfd(initial: number, flags: number): number;
   /** ppoll(2), at once: on this thread. */
@@ -49,6 +51,7 @@ const table = {
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
+  ioctlNumber: { name: "ioctl", parameters: ["i32", "u32", "u32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   ppoll: { parameters: ["buffer", "u32", "buffer", "buffer"], result: "i32" },
   ppollAsync: { name: "ppoll", parameters: ["buffer", "u32", "buffer", "buffer"], result: "i32", nonblocking: true },

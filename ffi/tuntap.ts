@@ -5,12 +5,14 @@
  */
 
 import { IpPrefix, MacAddress } from "../stack/address.ts";
-import { DescriptorDevice } from "./descriptor_device.ts";
+import type { DeviceHost } from "../stack/link/device.ts";
+import { DescriptorDevice, type DeviceIdentity } from "./descriptor_device.ts";
 import { Errno, isSystemError, systemError, type SystemErrorDetails } from "./errno.ts";
 import { HostInterface } from "./host_interface.ts";
 import { decodeInterfaceName, encodeInterfaceName, interfaceNameBytes } from "./interface_name.ts";
 import { cString, Libc } from "./libc.ts";
 import { type HostAddressOptions, type LinkChange, privilegeRemedy } from "./rtnetlink.ts";
+import { virtioHeaderBytes } from "./virtio_header.ts";
 
 const clonePath = "/dev/net/tun";
 const O_RDWR = 0o2;
@@ -21,6 +23,18 @@ const TUNSETIFF = 0x400454ca;
 const IFF_TUN = 0x0001;
 const IFF_TAP = 0x0002;
 const IFF_NO_PI = 0x1000;
+const IFF_VNET_HDR = 0x4000;
+const TUNSETVNETHDRSZ = 0x400454d8;
+const TUNSETOFFLOAD = 0x400454d0;
+
+/**
+ * What the kernel may leave to us in the frames that we read, the most first: an older kernel refuses what it does not
+ * know. Super-datagrams of UDP are not asked for: nothing here takes them.
+ */
+const TUN_F_CSUM = 0x01;
+const TUN_F_TSO = 0x02 | 0x04;
+const TUN_F_TSO_ECN = 0x08;
+const offloadOffers = [TUN_F_CSUM | TUN_F_TSO | TUN_F_TSO_ECN, TUN_F_CSUM | TUN_F_TSO, TUN_F_CSUM] as const;
 
 /** struct ifreq: the name, then, for TUNSETIFF, 16 bits of flags. */
 const requestBytes = 40;
@@ -52,6 +66,11 @@ export interface TunOptions {
   hostAddresses?: readonly (string | IpPrefix | HostAddress)[];
   /** Whether to switch the kernel's end on, where it is not. Default true. */
   up?: boolean;
+  /**
+   * Leave checksums and segmentation to the kernel where it offers that, in both directions: frames of up to 64 KiB pass
+   * at once. Default true; without it, the frames are those of a real wire.
+   */
+  offload?: boolean;
 }
 
 /** Options of {@linkcode openTap}. */
@@ -67,13 +86,17 @@ export class TunTapDevice extends DescriptorDevice {
   #mtu = 0;
 
   /** Takes over a share in the C library and an attached descriptor. */
-  constructor(
-    libc: Libc,
-    descriptor: number,
-    identity: { name: string; medium: "ethernet" | "ip"; address: MacAddress | null },
-  ) {
+  constructor(libc: Libc, descriptor: number, identity: DeviceIdentity) {
     super(libc, descriptor, identity);
     this.host = new HostInterface(this.name, () => this.refresh());
+  }
+
+  /** See {@linkcode DescriptorDevice.attach}. The kernel leaves to the stack what the stack says that it takes. */
+  override attach(host: DeviceHost): void {
+    if (this.headerBytes > 0) {
+      this.receivesSuperSegments = offerOffloads(this.libc, this.descriptor, host.offload ?? false);
+    }
+    super.attach(host);
   }
 
   /** The most bytes of network-layer packet that a frame carries. Setting it changes both ends. */
@@ -170,14 +193,16 @@ function open(defaultName: string, kind: number, options: TunOptions, mac: MacAd
   const name = options.name ?? defaultName;
   const request = new Uint8Array(requestBytes);
   request.set(encodeInterfaceName(name));
-  new DataView(request.buffer).setUint16(requestFlagsAt, kind | IFF_NO_PI, true);
   if (options.mtu !== undefined) checkMtu(name, medium, options.mtu);
 
   const libc = Libc.open();
   let device: TunTapDevice;
   try {
-    const descriptor = attach(libc, request, describe(kind, name));
-    device = new TunTapDevice(libc, descriptor, { name: decodeInterfaceName(request), medium, address: mac });
+    const action = `open ${describe(kind, name)}`;
+    const descriptor = openClone(libc, action);
+    const headerBytes = attach(libc, descriptor, request, kind | IFF_NO_PI, options.offload ?? true, action);
+    const identity = { name: decodeInterfaceName(request), medium, address: mac, headerBytes } as const;
+    device = new TunTapDevice(libc, descriptor, identity);
   } catch (error) {
     libc.close();
     throw error;
@@ -197,20 +222,53 @@ function describe(kind: number, name: string): string {
   return name.endsWith("%d") ? `a ${type} device` : `the ${type} device "${name}"`;
 }
 
-/** Opens the clone device and attaches it to the interface that `request` names; the kernel writes its name there. */
-function attach(libc: Libc, request: Uint8Array<ArrayBuffer>, what: string): number {
-  const action = `open ${what}`;
+/** Opens the clone device, which stands for no interface yet. */
+function openClone(libc: Libc, action: string): number {
   const descriptor = libc.calls.open(cString(clonePath), O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  if (descriptor < 0) {
-    const { errno } = libc;
-    throw systemError(openCall, errno, { action, remedy: openRemedy(errno) });
+  if (descriptor >= 0) return descriptor;
+  const { errno } = libc;
+  throw systemError(openCall, errno, { action, remedy: openRemedy(errno) });
+}
+
+/**
+ * Attaches the clone device to the interface that `request` names; the kernel writes its name there. Returns the bytes of
+ * the virtio-net header that frames then have: 0 where it is not wanted, or the kernel does not know it.
+ */
+function attach(
+  libc: Libc,
+  descriptor: number,
+  request: Uint8Array<ArrayBuffer>,
+  flags: number,
+  offload: boolean,
+  action: string,
+): number {
+  const view = new DataView(request.buffer);
+  for (const header of offload ? [IFF_VNET_HDR, 0] : [0]) {
+    view.setUint16(requestFlagsAt, flags | header, true);
+    if (libc.calls.ioctl(descriptor, TUNSETIFF, request) >= 0) {
+      return header === 0 ? 0 : agreeOnHeader(libc, descriptor);
+    }
+    if (libc.errno !== Errno.EINVAL) break;
   }
-  if (libc.calls.ioctl(descriptor, TUNSETIFF, request) < 0) {
-    const { errno } = libc;
-    libc.calls.close(descriptor);
-    throw systemError(attachCall, errno, { action, remedy: attachRemedy(errno) });
+  const { errno } = libc;
+  libc.calls.close(descriptor);
+  throw systemError(attachCall, errno, { action, remedy: attachRemedy(errno) });
+}
+
+/** Says how long the virtio-net header is, in case that a persistent interface remembers another length. */
+function agreeOnHeader(libc: Libc, descriptor: number): number {
+  libc.calls.ioctl(descriptor, TUNSETVNETHDRSZ, new Int32Array([virtioHeaderBytes]));
+  return virtioHeaderBytes;
+}
+
+/** Offers the kernel to leave as much to us as it can, or nothing. Returns whether super-segments may come. */
+function offerOffloads(libc: Libc, descriptor: number, wanted: boolean): boolean {
+  for (const offer of wanted ? offloadOffers : []) {
+    if (libc.calls.ioctlNumber(descriptor, TUNSETOFFLOAD, offer) >= 0) return (offer & TUN_F_TSO) !== 0;
   }
-  return descriptor;
+  // A persistent interface remembers what its last owner said.
+  libc.calls.ioctlNumber(descriptor, TUNSETOFFLOAD, 0);
+  return false;
 }
 
 function configure(device: TunTapDevice, { mtu, txQueueLength, hostAddresses = [], up = true }: TunOptions): void {

@@ -142,6 +142,11 @@ export class Packet {
     if (--this.#owners === 0) this.#pool.take(this, this.#sizeClass);
   }
 
+  /** An empty packet of the same pool, as {@linkcode PacketPool.allocate} makes it. */
+  allocateLike(headroom: number, bytes: number): Packet | null {
+    return this.#pool.allocate(headroom, bytes);
+  }
+
   /** A copy of the live bytes in a packet of the same pool, or null when the pool is exhausted. */
   copy(): Packet | null {
     const copy = this.#pool.allocate(this.head, this.length);

@@ -233,6 +233,7 @@ export class Stack implements AsyncDisposable {
       pool: this.pool,
       headroom: this.#headroom,
       timers: this.timers,
+      offload: true,
       wake: () => this.#loop?.wake(),
       linkChanged: () => this.#linkChanged(nic),
     });

@@ -4,11 +4,13 @@
  * @module
  */
 
-import type { Packet } from "../packet.ts";
+import { ChecksumState, type Packet } from "../packet.ts";
 import type { Verdict } from "../protocol.ts";
 import type { Clock } from "../clock.ts";
 import type { Device, DeviceHost } from "./device.ts";
 import { DeviceWrapper } from "./device_wrapper.ts";
+import { ethernetHeaderBytes } from "./ethernet_header.ts";
+import { completeChecksum, cutSegment, segmentCount } from "./segmentation.ts";
 import { Direction, enhancedPacketBlock, interfaceDescriptionBlock, LinkType, sectionHeaderBlock } from "./pcapng.ts";
 
 /** Options of {@linkcode capture}. */
@@ -73,7 +75,29 @@ export class CaptureDevice extends DeviceWrapper {
     return this.inner.transmit(packet);
   }
 
+  /** Records what a wire would carry: finished checksums, and one frame for each segment. */
   #record(packet: Packet, direction: Direction): void {
+    if (packet.segmentBytes === 0) {
+      const { checksum } = packet;
+      completeChecksum(packet);
+      // Nothing is left to be done about what is sent; what was received needs no verification, as before.
+      if (direction === Direction.inbound && checksum === ChecksumState.partial) {
+        packet.checksum = ChecksumState.verified;
+      }
+      return this.#write(packet, direction);
+    }
+    const linkHeaderBytes = this.medium === "ethernet" ? ethernetHeaderBytes : 0;
+    const count = segmentCount(packet);
+    for (let index = 0; index < count; index++) {
+      const frame = cutSegment(packet, index, 0, linkHeaderBytes);
+      if (frame === null) continue;
+      completeChecksum(frame);
+      this.#write(frame, direction);
+      frame.release();
+    }
+  }
+
+  #write(packet: Packet, direction: Direction): void {
     const end = Math.min(packet.tail, packet.head + this.#snapLength);
     const now = this.#epoch + (this.#clock?.now() ?? 0);
     this.frames++;

@@ -17,6 +17,11 @@ export interface DeviceHost {
   readonly headroom: number;
   /** The stack's timers and clock. */
   readonly timers: Timers;
+  /**
+   * Whether the stack takes what a device may leave unfinished: partial checksums, and super-segments, which are marked
+   * as such in the packet. Absent: it does not, and wants the frames that a wire would carry.
+   */
+  readonly offload?: boolean;
   /** To be called when frames have become available without the poller noticing: an in-memory link does. */
   wake(): void;
   /** To be called when the MTU or the link's state changed. */
@@ -53,6 +58,11 @@ export interface Device {
   readonly headerBytes: number;
   /** Whether what is sent never leaves the machine, so that checksums need not be verified. */
   readonly loopback: boolean;
+  /**
+   * What the device finishes by itself in frames that are handed to it: bits of `Offload` (see `segmentation.ts`).
+   * Absent or 0: nothing; it is handed finished frames only.
+   */
+  readonly offloads?: number;
   /** The operating system's descriptor that a {@linkcode Poller} waits for, where there is one. */
   readonly descriptor?: number;
   /** Whether frames wait for the operating system to take them: the poller then waits for that too. */

@@ -56,6 +56,11 @@ export abstract class DeviceWrapper implements Device {
   }
 
   /** As the device behind it. */
+  get offloads(): number {
+    return this.inner.offloads ?? 0;
+  }
+
+  /** As the device behind it. */
   get wantsWrite(): boolean {
     return this.inner.wantsWrite;
   }

@@ -49,12 +49,24 @@ export class ImpairedDevice extends DeviceWrapper {
     });
   }
 
+  /** None: what is to be lost, delayed or damaged are the frames of a real network. */
+  override get offloads(): number {
+    return 0;
+  }
+
   /** As {@linkcode Device.attach}. */
   override attach(host: DeviceHost): void {
     this.#host = host;
     this.outgoing.start(host.timers);
     this.incoming.start(host.timers);
-    super.attach(host);
+    // What is to be lost, delayed or damaged are the frames of a real network.
+    super.attach({
+      pool: host.pool,
+      headroom: host.headroom,
+      timers: host.timers,
+      wake: () => host.wake(),
+      linkChanged: () => host.linkChanged(),
+    });
   }
 
   /** As {@linkcode Device.receive}. */

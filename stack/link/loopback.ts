@@ -8,6 +8,7 @@ import type { MacAddress } from "../address.ts";
 import { ChecksumState, type Packet, PacketQueue } from "../packet.ts";
 import { Verdict } from "../protocol.ts";
 import type { Device, DeviceHost } from "./device.ts";
+import { Offload } from "./segmentation.ts";
 
 /** Options of {@linkcode LoopbackDevice}. */
 export interface LoopbackOptions {
@@ -33,6 +34,8 @@ export class LoopbackDevice implements Device {
   readonly headerBytes: number = 0;
   /** True: checksums need not be verified. */
   readonly loopback: boolean = true;
+  /** Everything: nothing has to be finished that never leaves memory. */
+  readonly offloads: number = Offload.checksum | Offload.tcp4 | Offload.tcp6 | Offload.ecn;
   /** False: nothing waits for an operating system. */
   readonly wantsWrite: boolean = false;
   /** Packets dropped because the queue was full. */

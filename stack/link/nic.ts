@@ -5,9 +5,10 @@
  */
 
 import type { Family, IpAddress, IpPrefix, MacAddress } from "../address.ts";
-import type { Packet } from "../packet.ts";
+import { ChecksumState, type Packet } from "../packet.ts";
 import { type Protocol, Verdict } from "../protocol.ts";
 import type { Device } from "./device.ts";
+import { canCut, completeChecksum, cutSegment, Offload, segmentCount } from "./segmentation.ts";
 
 /** EtherType values (IEEE 802). */
 export const EtherType = {
@@ -101,6 +102,11 @@ export class Nic {
     return this.device.mtu;
   }
 
+  /** What its device finishes by itself; see {@linkcode Device.offloads}. */
+  get offloads(): number {
+    return this.device.offloads ?? 0;
+  }
+
   /** Its addresses with their prefix lengths, in the order in which they were added. */
   get addresses(): readonly IpPrefix[] {
     return this.#addresses;
@@ -174,8 +180,38 @@ export class Nic {
     return packet;
   }
 
-  /** Hands a finished frame to the device and counts it. Consumes the packet. */
+  /**
+   * Hands a frame to the device and counts it, after doing what is left to be done about it and the device does not do:
+   * checksums, segmentation. Consumes the packet.
+   */
   transmit(packet: Packet): Verdict {
+    const { offloads } = this;
+    if (packet.segmentBytes > 0 && !canCut(packet, offloads)) return this.#cut(packet);
+    if (packet.checksum === ChecksumState.partial && (offloads & Offload.checksum) === 0) completeChecksum(packet);
+    return this.#handOver(packet);
+  }
+
+  /** Sends a super-segment as the frames that it stands for. */
+  #cut(packet: Packet): Verdict {
+    const { device } = this;
+    const linkHeaderBytes = device.medium === "ethernet" ? this.link.headerBytes : 0;
+    const count = segmentCount(packet);
+    let verdict: Verdict = Verdict.done;
+    for (let index = 0; index < count && verdict !== Verdict.dropped; index++) {
+      const frame = cutSegment(packet, index, device.headerBytes, linkHeaderBytes);
+      if (frame === null) {
+        this.counters.sendDropped++;
+        verdict = Verdict.dropped;
+      } else {
+        if ((this.offloads & Offload.checksum) === 0) completeChecksum(frame);
+        verdict = this.#handOver(frame);
+      }
+    }
+    packet.release();
+    return verdict;
+  }
+
+  #handOver(packet: Packet): Verdict {
     this.counters.sentFrames++;
     this.counters.sentBytes += packet.length;
     const verdict = this.device.transmit(packet);

@@ -5,7 +5,7 @@
  */
 
 import { checksum } from "../checksum.ts";
-import { ChecksumState, type Packet, type PacketPool } from "../packet.ts";
+import type { Packet, PacketPool } from "../packet.ts";
 import { Ipv4Field, Ipv4Flag, ipv4HeaderBytes } from "./ipv4_header.ts";
 
 /** Payload bytes of all fragments but the last, for packets of at most `mtu` bytes. */
@@ -39,14 +39,4 @@ export function copyFragment(
   view.setUint16(at + Ipv4Field.checksum, 0);
   view.setUint16(at + Ipv4Field.checksum, checksum(view, at, ipv4HeaderBytes));
   return fragment;
-}
-
-/** Puts in the transport checksum that was left to the device, which could only have summed a whole packet. */
-export function completeChecksum(packet: Packet): void {
-  if (packet.checksum !== ChecksumState.partial) return;
-  const { view, checksumStart, checksumOffset, tail } = packet;
-  // The field holds the sum of the pseudo-header. RFC 768: UDP writes zero as all ones; to others both are the same.
-  const sum = checksum(view, checksumStart, tail - checksumStart);
-  view.setUint16(checksumStart + checksumOffset, sum === 0 ? 0xffff : sum);
-  packet.checksum = ChecksumState.none;
 }

@@ -8,12 +8,13 @@ import { IpAddress } from "../address.ts";
 import { checksum, verify } from "../checksum.ts";
 import type { Counters } from "../counters.ts";
 import type { Nic } from "../link/nic.ts";
+import { completeChecksum, cutSegment, longestPacket, segmentCount } from "../link/segmentation.ts";
 import type { Packet, PacketPool } from "../packet.ts";
 import { ErrorKind, type TransportProtocol, Verdict } from "../protocol.ts";
 import type { Random } from "../random.ts";
 import type { Timers } from "../timers.ts";
 import type { Addresses } from "./addresses.ts";
-import { completeChecksum, copyFragment, fragmentPayloadBytes } from "./fragmentation.ts";
+import { copyFragment, fragmentPayloadBytes } from "./fragmentation.ts";
 import { TimeExceededCode } from "./icmpv4_header.ts";
 import { Identification } from "./identification.ts";
 import { type Ipv4Counters, zeroIpv4Counters } from "./ipv4_counters.ts";
@@ -207,9 +208,8 @@ export class Ipv4 implements NetworkProtocol {
     }
     packet.nic = path.nic.index;
     const mtu = Math.min(path.mtu, path.nic.mtu);
-    // A super-segment is cut by the device, to segments that the transport has sized.
-    if (length > mtu && packet.segmentBytes === 0) {
-      if (!path.dontFragment) return this.#fragment(packet, path, mtu);
+    if (longestPacket(packet, at) > mtu) {
+      if (!path.dontFragment) return this.#fragmentSegments(packet, path, mtu);
       this.counters.tooBig++;
       return this.#fail(packet, ErrorKind.packetTooBig, mtu);
     }
@@ -349,6 +349,26 @@ export class Ipv4 implements NetworkProtocol {
       : this.#identification.next(source, destination, protocol);
     writeIpv4Header(view, at, trafficClass, length, identification, flags, timeToLive, protocol, source, destination);
     view.setUint16(at + Ipv4Field.checksum, checksum(view, at, ipv4HeaderBytes));
+  }
+
+  /** Sends a packet, or each of the segments that it stands for, in parts of at most `mtu` bytes. Consumes the packet. */
+  #fragmentSegments(packet: Packet, path: Path, mtu: number): Verdict {
+    if (packet.segmentBytes === 0) return this.#fragment(packet, path, mtu);
+    const count = segmentCount(packet);
+    let verdict: Verdict = Verdict.done;
+    for (let index = 0; index < count && verdict !== Verdict.dropped; index++) {
+      const segment = cutSegment(packet, index, this.#headroom, 0);
+      if (segment === null) {
+        this.counters.noPacket++;
+        verdict = Verdict.dropped;
+      } else {
+        this.#noteHeader(segment, segment.head);
+        segment.networkAt = segment.head;
+        verdict = this.#fragment(segment, path, mtu);
+      }
+    }
+    packet.release();
+    return verdict;
   }
 
   /** Sends a packet, whose header is in place, in parts of at most `mtu` bytes. Consumes the packet. */

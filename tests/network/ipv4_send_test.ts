@@ -162,14 +162,18 @@ Deno.test("IPv4 does not send a packet that is too big and not to be fragmented,
   host.assertQuiet();
 });
 
-Deno.test("IPv4 leaves super-segments to the device", () => {
+Deno.test("IPv4 sends a super-segment that is longer than the MTU, as the segments that it stands for", () => {
   const { host, take } = setUp();
   const path = host.path("192.0.2.1");
   path.dontFragment = true;
-  const packet = packetOf(host.pool, pattern(9000));
+  const packet = packetOf(host.pool, pattern(20 + 2 * 1460 + 100));
+  packet.view.setUint8(packet.head + 12, 0x50);
+  packet.checksum = ChecksumState.partial;
+  packet.checksumStart = packet.head;
+  packet.checksumOffset = 16;
   packet.segmentBytes = 1460;
   assertEquals(host.ipv4.push(packet, path), Verdict.done);
-  assertEquals(take().map(({ totalLength }) => totalLength), [9020]);
+  assertEquals(take().map(({ totalLength }) => totalLength), [1500, 1500, 140]);
   host.assertQuiet();
 });
 
