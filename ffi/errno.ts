@@ -21,6 +21,7 @@ export const Errno = {
   EINVAL: 22,
   EBADFD: 77,
   EMSGSIZE: 90,
+  EOPNOTSUPP: 95,
   EADDRINUSE: 98,
   EADDRNOTAVAIL: 99,
   ENETDOWN: 100,

@@ -33,6 +33,7 @@ export const NetlinkFlag = {
   dump: 0x300,
   exclusive: 0x200,
   create: 0x400,
+  append: 0x800,
 } as const;
 
 /** The attribute of an error message that holds the kernel's own words (`NLMSGERR_ATTR_MSG`). */

@@ -69,14 +69,39 @@ export class NetlinkSocket implements Disposable {
     throw systemError("netlink", Errno.EINTR, describe(Errno.EINTR));
   }
 
+  /**
+   * Sends requests as one datagram, which the kernel takes as a transaction where its protocol has such: all of it or
+   * nothing. `begin` and `end` are not acknowledged, the requests between them are.
+   *
+   * @throws {SystemError} If the kernel refuses one. What `describe` returns for the errno goes into its message.
+   */
+  transact(
+    { begin, requests, end }: { begin: NetlinkRequest; requests: readonly NetlinkRequest[]; end: NetlinkRequest },
+    describe: (errno: number) => SystemErrorDetails,
+  ): void {
+    const first = this.#sequence + 1;
+    const messages = [begin, ...requests, end].map((request) => request.finish(++this.#sequence));
+    const bytes = new Uint8Array(messages.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const message of messages) {
+      bytes.set(message, at);
+      at += message.length;
+    }
+    this.#send(bytes, describe);
+    for (let awaited = requests.length; awaited > 0;) {
+      for (const message of this.#receive(describe)) {
+        if (message.sequence < first || message.type !== NetlinkType.error) continue;
+        const { errno, text } = parseNetlinkError(message);
+        if (errno !== 0) throw systemError("netlink", errno, { detail: text, ...describe(errno) });
+        awaited--;
+      }
+    }
+  }
+
   /** One request and its answers; null when a dump was disturbed. */
   #exchange(request: NetlinkRequest, describe: (errno: number) => SystemErrorDetails): NetlinkMessage[] | null {
     const sequence = ++this.#sequence;
-    const bytes = request.finish(sequence);
-    if (this.#libc.calls.send(this.#descriptor, bytes, bytes.length, 0) < 0) {
-      const { errno } = this.#libc;
-      throw systemError("send(netlink)", errno, describe(errno));
-    }
+    this.#send(request.finish(sequence), describe);
     const answers: NetlinkMessage[] = [];
     let disturbed = false;
     for (;;) {
@@ -92,6 +117,12 @@ export class NetlinkSocket implements Disposable {
         if (message.type !== NetlinkType.noop) answers.push(message);
       }
     }
+  }
+
+  #send(bytes: Uint8Array<ArrayBuffer>, describe: (errno: number) => SystemErrorDetails): void {
+    if (this.#libc.calls.send(this.#descriptor, bytes, bytes.length, 0) >= 0) return;
+    const { errno } = this.#libc;
+    throw systemError("send(netlink)", errno, describe(errno));
   }
 
   #receive(describe: (errno: number) => SystemErrorDetails): NetlinkMessage[] {
