@@ -40,6 +40,7 @@
 export type { DescriptorDevice, DescriptorDeviceCounters } from "./ffi/descriptor_device.ts";
 export { isSystemError, type SystemError } from "./ffi/errno.ts";
 export { HostChanges, type HostChangesRoute } from "./ffi/host_changes.ts";
+export { HostGuard, type HostGuardOptions } from "./ffi/host_guard.ts";
 export type { HostInterface } from "./ffi/host_interface.ts";
 export type { Libc, LibcCalls } from "./ffi/libc.ts";
 export { type HostAddressOptions, type HostRoute, Rtnetlink } from "./ffi/rtnetlink.ts";
