@@ -6,6 +6,7 @@
 
 import { type Device, IpAddress, IpPrefix, type Logger, openTap, openTun } from "../mod.ts";
 import { type Option, toggle, UsageError } from "./cli.ts";
+import { controlOptions, type ControlValues } from "./control/server.ts";
 import { type LinkAddresses, setUpHost } from "./host_side.ts";
 import { linkOptions, type LinkValues, wrapLink } from "./link_options.ts";
 import { hostAddress, interfaceAddress, interfaceName, stationAddress, wholeNumber } from "./values.ts";
@@ -30,6 +31,7 @@ export const deviceOptions = {
     wholeNumber(0, 1_000_000),
   ),
   ...linkOptions,
+  ...controlOptions,
 } as const;
 
 function optional<Value>(placeholder: string, help: string, parse: (text: string) => Value): Option<Value | null> {
@@ -37,7 +39,7 @@ function optional<Value>(placeholder: string, help: string, parse: (text: string
 }
 
 /** The values of {@linkcode deviceOptions}. */
-export interface DeviceValues extends LinkValues {
+export interface DeviceValues extends LinkValues, ControlValues {
   /** The TAP device's name, or null for the next free one. */
   readonly tap: string | null;
   /** The TUN device's name, or null for a TAP device. */

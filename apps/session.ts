@@ -5,6 +5,7 @@
  */
 
 import { type Logger, type Nic, Stack, type StackOptions } from "../mod.ts";
+import { openControl } from "./control/server.ts";
 import { type DeviceValues, type OpenLink, openLink } from "./device.ts";
 import { Interruption } from "./interruption.ts";
 
@@ -70,14 +71,15 @@ export async function withLink<Result>(
     const settings = busyPoll === null ? options : { ...options, busyPoll };
     return await withLoopback(
       logger,
-      (session) => {
+      async (session) => {
         const nic = session.stack.attach(link.device, {
           addresses: [link.address.toString()],
           promiscuous: link.promiscuous,
           ...(link.gateway === null ? {} : { gateway: link.gateway.toString() }),
         });
         attached = true;
-        return work({ ...session, nic, link });
+        await using _control = await openControl(values.control, { snapshot: () => session.stack.snapshot() }, logger);
+        return await work({ ...session, nic, link });
       },
       settings,
       restore,
