@@ -187,10 +187,22 @@ export class Packet {
    * sent packet over to its receiver.
    */
   forgetHeaders(): void {
+    this.forgetPlaces();
+    this.family = 0;
+    this.checksum = ChecksumState.none;
+    this.checksumStart = 0;
+    this.checksumOffset = 0;
+    this.segmentBytes = 0;
+  }
+
+  /**
+   * As {@linkcode Packet.forgetHeaders}, but what is left to be done about the packet stays: its checksum, and its
+   * segmentation with the family that it needs.
+   */
+  forgetPlaces(): void {
     this.linkAt = -1;
     this.networkAt = -1;
     this.transportAt = -1;
-    this.family = 0;
     this.sourceAt = -1;
     this.destinationAt = -1;
     this.protocol = -1;
@@ -198,10 +210,6 @@ export class Packet {
     this.multicast = false;
     this.looped = false;
     this.nic = -1;
-    this.checksum = ChecksumState.none;
-    this.checksumStart = 0;
-    this.checksumOffset = 0;
-    this.segmentBytes = 0;
   }
 }
 

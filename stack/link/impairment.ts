@@ -134,6 +134,7 @@ export class Impairment {
   readonly #deliver: (packet: Packet) => boolean;
   readonly #underWay = new DeliveryQueue();
   #options: ImpairmentOptions = {};
+  #transparent = true;
   #departures = new DepartureQueue(defaultQueueFrames);
   #timers: Timers | null = null;
   #timer: Timer | null = null;
@@ -156,6 +157,11 @@ export class Impairment {
     this.configure(context.options);
   }
 
+  /** Whether every frame passes at once and as it is: no option is set. */
+  get transparent(): boolean {
+    return this.#transparent;
+  }
+
   /** Frames that are on their way. */
   get inFlight(): number {
     return this.#underWay.length;
@@ -169,6 +175,7 @@ export class Impairment {
   configure(options: ImpairmentOptions): void {
     checkOptions(options);
     this.#options = { ...options };
+    this.#transparent = Object.values(options).every((value) => value === undefined);
     this.#departures = new DepartureQueue(options.queueFrames ?? defaultQueueFrames);
     this.#inBurst = false;
     this.#busyUntil = -Infinity;

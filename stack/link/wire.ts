@@ -6,12 +6,13 @@
  */
 
 import { MacAddress } from "../address.ts";
-import { type Packet, PacketQueue } from "../packet.ts";
+import { ChecksumState, type Packet, PacketQueue } from "../packet.ts";
 import { Verdict } from "../protocol.ts";
 import { type Random, SeededRandom } from "../random.ts";
 import type { Device, DeviceHost } from "./device.ts";
 import { ethernetHeaderBytes } from "./ethernet_header.ts";
 import { bothWays, type ImpairedLinkOptions, Impairment, type ImpairmentOptions } from "./impairment.ts";
+import { longestPacket, Offload } from "./segmentation.ts";
 
 /** Options of {@linkcode createWire}. */
 export interface WireOptions extends ImpairedLinkOptions {
@@ -25,6 +26,11 @@ export interface WireOptions extends ImpairedLinkOptions {
   addresses?: readonly [MacAddress, MacAddress];
   /** Most frames that wait at an end to be received; what comes then is dropped. Default 1024. */
   receiveFrames?: number;
+  /**
+   * Hand over super-segments of up to 64 KiB, and leave out the checksums that nothing on the way could spoil, where both
+   * stacks agree. In a direction that has impairments, frames are those of a real wire all the same. Default false.
+   */
+  offload?: boolean;
 }
 
 /** What {@linkcode WireEnd} is made of. */
@@ -39,6 +45,8 @@ export interface WireEndContext {
   address: MacAddress | null;
   /** Most frames that wait to be received. */
   receiveFrames: number;
+  /** Whether to take super-segments and unfinished checksums. */
+  offload: boolean;
   /** Where chance comes from. */
   random: Random;
   /** What happens to the frames that this end transmits. */
@@ -50,6 +58,9 @@ export interface WireEndContext {
  * and an ICMP header in front of the packet it got, although the sender's headers were smaller.
  */
 const replyHeadroom = 64;
+
+/** Bytes of super-segments that wait to be received at most, so that they do not exhaust the sender's pool. */
+const receiveBytes = 16 * 1024 * 1024;
 
 /** One end of a wire. Made by {@linkcode createWire}. */
 export class WireEnd implements Device {
@@ -72,6 +83,7 @@ export class WireEnd implements Device {
   readonly #inbox = new PacketQueue();
   readonly #receiveFrames: number;
   readonly #frameBytes: number;
+  readonly #offload: boolean;
   #peer: WireEnd = this;
   #host: DeviceHost | null = null;
   #closed = false;
@@ -84,6 +96,7 @@ export class WireEnd implements Device {
     this.mtu = context.mtu;
     this.address = context.address;
     this.#receiveFrames = context.receiveFrames;
+    this.#offload = context.offload;
     this.#frameBytes = context.mtu + linkHeaderBytes;
     this.impairment = new Impairment({
       options: context.impairment,
@@ -97,6 +110,12 @@ export class WireEnd implements Device {
   static join(left: WireEnd, right: WireEnd): void {
     left.#peer = right;
     right.#peer = left;
+  }
+
+  /** What the wire makes superfluous; see {@linkcode Device.offloads}. Nothing while frames may be impaired. */
+  get offloads(): number {
+    if (!this.#offload || !this.impairment.transparent || this.#peer.#host?.offload !== true) return 0;
+    return Offload.checksum | Offload.tcp4 | Offload.tcp6 | Offload.ecn;
   }
 
   /** As {@linkcode Device.attach}. Frames that the other end transmitted before are lost. */
@@ -119,7 +138,7 @@ export class WireEnd implements Device {
    * that is larger than the MTU, or sent after {@linkcode WireEnd.close}, is dropped.
    */
   transmit(packet: Packet): Verdict {
-    if (this.#closed || packet.length > this.#frameBytes) {
+    if (this.#closed || longestPacket(packet, packet.head) > this.#frameBytes) {
       this.impairment.counters.sent++;
       if (this.#closed) this.impairment.counters.lost++;
       else this.impairment.counters.oversized++;
@@ -143,11 +162,13 @@ export class WireEnd implements Device {
   }
 
   #deliver(packet: Packet): boolean {
-    if (this.#host === null || this.#inbox.length >= this.#receiveFrames) {
+    const inbox = this.#inbox;
+    if (this.#host === null || inbox.length >= this.#receiveFrames || inbox.bytes >= receiveBytes) {
       packet.release();
       return false;
     }
-    packet.forgetHeaders();
+    if (this.#offload && packet.checksum === ChecksumState.partial) packet.forgetPlaces();
+    else packet.forgetHeaders();
     makeHeadroom(packet);
     this.#inbox.enqueue(packet);
     if (this.#inbox.length === 1) this.#host.wake();
@@ -176,6 +197,7 @@ export class WireEnd implements Device {
  */
 export function createWire(options: WireOptions = {}): [WireEnd, WireEnd] {
   const { medium = "ethernet", mtu = 1500, names = ["wire0", "wire1"], receiveFrames = 1024, seed = 1 } = options;
+  const { offload = false } = options;
   const addresses = options.addresses ?? [MacAddress.local(1, 0), MacAddress.local(2, 0)];
   const [forth, back] = bothWays(options);
   if (!(mtu >= 68 && mtu <= 65535)) {
@@ -192,6 +214,7 @@ export function createWire(options: WireOptions = {}): [WireEnd, WireEnd] {
       mtu,
       address: medium === "ethernet" ? addresses[end] : null,
       receiveFrames,
+      offload,
       random: new SeededRandom(2 * seed + end),
       impairment,
     });
@@ -207,4 +230,5 @@ function makeHeadroom(packet: Packet): void {
   packet.bytes.copyWithin(replyHeadroom, packet.head, packet.tail);
   packet.head += shift;
   packet.tail += shift;
+  packet.checksumStart += shift;
 }
