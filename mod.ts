@@ -43,6 +43,7 @@ export { HostChanges, type HostChangesRoute } from "./ffi/host_changes.ts";
 export { HostGuard, type HostGuardOptions } from "./ffi/host_guard.ts";
 export type { HostInterface } from "./ffi/host_interface.ts";
 export type { Libc, LibcCalls } from "./ffi/libc.ts";
+export { openPacketSocket, type PacketSocketDevice, type PacketSocketOptions } from "./ffi/packet_socket.ts";
 export { type HostAddressOptions, type HostRoute, Rtnetlink } from "./ffi/rtnetlink.ts";
 export type { AddressInfo, LinkChange, LinkInfo, RouteInfo } from "./ffi/rtnetlink_message.ts";
 export {
@@ -146,6 +147,7 @@ export type {
 export { Cubic } from "./stack/transport/tcp/congestion/cubic.ts";
 export { Reno } from "./stack/transport/tcp/congestion/reno.ts";
 export type { TcpOptionsOffered } from "./stack/transport/tcp/context.ts";
+export type { FastOpen, FastOpenListenOptions } from "./stack/transport/tcp/fast_open.ts";
 export type { SequenceChooser } from "./stack/transport/tcp/isn.ts";
 export type { RttEstimator } from "./stack/transport/tcp/rtt.ts";
 export { State, stateName } from "./stack/transport/tcp/state.ts";

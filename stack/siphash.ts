@@ -13,6 +13,19 @@ let v0l = 0, v0h = 0, v1l = 0, v1h = 0, v2l = 0, v2h = 0, v3l = 0, v3h = 0;
  * the 64-bit result. Words count as little-endian byte sequences, as in the reference.
  */
 export function sipHash(key: Uint32Array, message: Uint32Array, length: number): number {
+  absorb(key, message, length);
+  return (v0l ^ v1l ^ v2l ^ v3l) >>> 0;
+}
+
+/** As {@linkcode sipHash}, but puts all 64 bits of the result into `result`: the low 32 bits first. */
+export function sipHash64(key: Uint32Array, message: Uint32Array, length: number, result: Uint32Array): void {
+  absorb(key, message, length);
+  result[0] = v0l ^ v1l ^ v2l ^ v3l;
+  result[1] = v0h ^ v1h ^ v2h ^ v3h;
+}
+
+/** Leaves the state from which the result is read. */
+function absorb(key: Uint32Array, message: Uint32Array, length: number): void {
   const [k0l, k0h, k1l, k1h] = key as unknown as [number, number, number, number];
   v0l = k0l ^ 0x70736575;
   v0h = k0h ^ 0x736f6d65;
@@ -27,7 +40,6 @@ export function sipHash(key: Uint32Array, message: Uint32Array, length: number):
   compress(word < length ? message[word]! : 0, (length * 4) << 24);
   v2l ^= 0xff;
   for (let round = 0; round < 4; round++) sipRound();
-  return (v0l ^ v1l ^ v2l ^ v3l) >>> 0;
 }
 
 function compress(low: number, high: number): void {

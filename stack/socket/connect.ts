@@ -45,6 +45,8 @@ export async function connectTcp(tcp: TcpUserCalls, options: TcpConnectOptions):
       reject(makeError(name, `Cannot connect to ${formatEndpoint(request.remote)}: ${message}`));
     },
   };
+  // With Fast Open the first data go out with the SYN: whoever is to write them needs the connection now.
+  if (connection.deferred) return new TcpConn(connection);
   signal?.addEventListener("abort", onAbort);
   try {
     return await promise;
@@ -63,5 +65,6 @@ function toRequest(options: TcpConnectOptions): ConnectRequest {
   if (noDelay !== undefined) settings.noDelay = noDelay;
   if (keepAlive !== undefined) settings.keepAlive = keepAlive;
   request.settings = settings;
+  if (options.fastOpen !== undefined) request.fastOpen = options.fastOpen;
   return request;
 }

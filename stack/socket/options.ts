@@ -7,6 +7,7 @@
 import { IpAddress } from "../address.ts";
 import type { ConnectionSettings } from "../transport/tcp/user.ts";
 import type { Endpoint } from "../transport/endpoint.ts";
+import type { FastOpenListenOptions } from "../transport/tcp/fast_open.ts";
 
 /** Options of `connect`: those of `Deno.connect`, and more. */
 export interface TcpConnectOptions {
@@ -26,6 +27,13 @@ export interface TcpConnectOptions {
   noDelay?: boolean;
   /** Probe an idle peer. Default false. */
   keepAlive?: boolean;
+  /**
+   * TCP Fast Open (RFC 7413): where a cookie of the server is known from an earlier connection, `connect` resolves at
+   * once, and what is first written goes out with the SYN, a round trip earlier; the handshake then fails or succeeds
+   * behind it. Otherwise the handshake goes as usual and asks for a cookie. The server may see the first data twice:
+   * only for requests that may be repeated. Default false.
+   */
+  fastOpen?: boolean;
   /** More settings of the connection. */
   settings?: Partial<ConnectionSettings>;
 }
@@ -42,6 +50,12 @@ export interface TcpListenOptions {
   backlog?: number;
   /** Deno's name of `backlog`. */
   tcpBacklog?: number;
+  /**
+   * TCP Fast Open (RFC 7413): clients that have a cookie of ours may send data with their SYN, and are accepted before
+   * their handshake is complete. Such data may arrive twice: only for services that can live with repeated requests.
+   * Default false.
+   */
+  fastOpen?: boolean | FastOpenListenOptions;
   /** Settings of the accepted connections. */
   settings?: Partial<ConnectionSettings>;
 }

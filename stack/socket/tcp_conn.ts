@@ -219,6 +219,8 @@ export class TcpConn implements Deno.TcpConn {
 
   /** Resolves with the received part of `target`, or a fresh buffer; with null at the end. */
   #receive(target: Uint8Array | null): Promise<Uint8Array | null> {
+    // Who reads first has nothing to send with the SYN.
+    this.#connection.proceed();
     return new Promise((resolve, reject) => {
       this.#reads.push({ target, resolve, reject });
       if (this.#reads.length === 1) this.#serveReads();

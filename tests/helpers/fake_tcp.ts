@@ -7,6 +7,7 @@
 import { IpAddress } from "../../stack/address.ts";
 import { makeError } from "../../stack/errors.ts";
 import type { Endpoint } from "../../stack/transport/endpoint.ts";
+import { defaultSettings } from "../../stack/transport/tcp/settings.ts";
 import { State } from "../../stack/transport/tcp/state.ts";
 import type {
   ConnectionObserver,
@@ -20,23 +21,7 @@ import type {
   UserListener,
 } from "../../stack/transport/tcp/user.ts";
 
-const defaults: ConnectionSettings = {
-  noDelay: false,
-  keepAlive: false,
-  keepAliveIdle: 7_200_000,
-  keepAliveInterval: 75_000,
-  keepAliveCount: 9,
-  userTimeout: 0,
-  sendBufferBytes: 65536,
-  receiveBufferBytes: 65536,
-  initialReceiveWindow: 65535,
-  quickAcknowledgements: 16,
-  initialTimeout: 1000,
-  minimumTimeout: 200,
-  maximumSegmentBytes: 0,
-  timeToLive: 64,
-  trafficClass: 0,
-};
+const defaults: ConnectionSettings = { ...defaultSettings, sendBufferBytes: 65536, receiveBufferBytes: 65536 };
 
 /** A connection whose peer is the test. */
 export class FakeConnection implements UserConnection {
@@ -46,6 +31,7 @@ export class FakeConnection implements UserConnection {
   settings: ConnectionSettings;
   observer: ConnectionObserver | null = null;
   failure: Failure | null = null;
+  deferred = false;
   /** Room in the send buffer, in bytes. */
   room = 65536;
   /** All that was taken for sending. */
@@ -95,6 +81,10 @@ export class FakeConnection implements UserConnection {
     this.taken.push(...source.subarray(0, bytes));
     this.room -= bytes;
     return bytes;
+  }
+
+  proceed(): void {
+    this.deferred = false;
   }
 
   shutdown(): void {

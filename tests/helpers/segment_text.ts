@@ -70,7 +70,8 @@ export function buildSegment(
   view.setUint8(13, flagBits(segment.flags));
   view.setUint16(14, segment.window ?? 65535);
   bytes.set(options, 20);
-  for (let index = 0; index < segment.length; index++) bytes[header + index] = payload(segment.sequence + index);
+  const first = segment.sequence + (segment.flags.includes("S") ? 1 : 0);
+  for (let index = 0; index < segment.length; index++) bytes[header + index] = payload(first + index);
   return bytes;
 }
 
@@ -108,6 +109,16 @@ function optionBytes(text: string, ackBase: number): Uint8Array {
           put32((ackBase + Number(right)) >>> 0);
         }
         break;
+      case "FO": {
+        const cookie = (words[1] ?? "").match(/../g) ?? [];
+        bytes.push(34, 2 + cookie.length, ...cookie.map((digits) => Number.parseInt(digits, 16)));
+        break;
+      }
+      case "FOEXP": {
+        const cookie = (words[1] ?? "").match(/../g) ?? [];
+        bytes.push(254, 4 + cookie.length, 0xf9, 0x89, ...cookie.map((digits) => Number.parseInt(digits, 16)));
+        break;
+      }
       case "raw":
         bytes.push(...words.slice(1).map(Number));
         break;
@@ -156,10 +167,18 @@ function optionText(view: DataView, header: number, ackBase: number): string {
         blocks.push(`${(view.getUint32(edge) - ackBase) >>> 0}:${(view.getUint32(edge + 4) - ackBase) >>> 0}`);
       }
       parts.push(`sack ${blocks.join(" ")}`);
-    } else parts.push(`kind ${kind}`);
+    } else if (kind === 34) parts.push(`FO ${hex(view, at + 2, at + length)}`.trimEnd());
+    else if (kind === 254) parts.push(`FOEXP ${hex(view, at + 4, at + length)}`.trimEnd());
+    else parts.push(`kind ${kind}`);
     at += length;
   }
   return parts.join(",");
+}
+
+function hex(view: DataView, at: number, end: number): string {
+  return Array.from({ length: end - at }, (_, index) => view.getUint8(at + index).toString(16).padStart(2, "0")).join(
+    "",
+  );
 }
 
 /** A segment as text, with the parts that `like` has too, so that two texts can be compared. */

@@ -7,17 +7,18 @@
 
 import type { Path } from "../../network/path.ts";
 import type { ErrorName } from "../../errors.ts";
-import { distance } from "../../sequence.ts";
+import { add, after, distance } from "../../sequence.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Flow } from "../flow_table.ts";
 import type { TcpContext } from "./context.ts";
 import { type Ecn, ecnSetup } from "./ecn.ts";
+import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
 import { Flag } from "./header.ts";
 import { timestampsBytes } from "./options.ts";
 import { AckNeed, Receiver } from "./receive.ts";
 import { Sender, type Transmitter } from "./send.ts";
 import type { Segment } from "./segment.ts";
-import { announcedSegmentBytes, type SegmentSource } from "./segment_writer.ts";
+import { announcedSegmentBytes, largestSuperSegment, type SegmentSource } from "./segment_writer.ts";
 import { State } from "./state.ts";
 import { connectionInfo } from "./connection_info.ts";
 import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
@@ -77,6 +78,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   windowScaling: boolean = true;
   /** Explicit congestion notification, or null when it is not in use. */
   ecn: Ecn | null = null;
+  /** What Fast Open means to it (RFC 7413), or null when it is not used. */
+  fastOpen: FastOpenHandshake | null = null;
   /** Whether it began with the peer's SYN. */
   readonly passive: boolean;
   /** Whether its user has closed it and wants no more data. */
@@ -93,6 +96,9 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   #settings: Readonly<ConnectionSettings>;
   #state: State = State.closed;
   #failure: Failure | null = null;
+  /** Whether FIN is to follow as soon as the handshake is complete. */
+  #shutdownWaits = false;
+  #resetByPeer = false;
   #finished = false;
   readonly #timestampOffset: number;
   /** When the connection began: no echo is older. */
@@ -181,15 +187,83 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     return age < 0 || sentAt < Math.floor(this.#openedAt) ? -1 : sentAt;
   }
 
-  /** Sends SYN: the active open. */
-  open(): void {
+  /** Sends SYN: the active open. With `fastOpen` it may have to wait for the first data (RFC 7413 section 4.2.1). */
+  open(fastOpen: boolean = false): void {
     this.setState(State.synSent);
-    this.sender.sendSyn(this.context.options.ecn === "request" ? Flag.syn | ecnSetup : Flag.syn, this.now);
+    if (fastOpen) this.fastOpen = this.context.fastOpen.begin(this.remote, announcedSegmentBytes(this.path));
+    if (!this.deferred) this.#sendFirstSyn();
+  }
+
+  /** Whether the SYN waits for the first data. */
+  get deferred(): boolean {
+    return this.fastOpen !== null && this.fastOpen.deferred;
+  }
+
+  /** Sends the SYN that waits for the first data, with what there is of them. */
+  proceed(): void {
+    if (!this.deferred || this.#state !== State.synSent) return;
+    this.#sendFirstSyn();
+  }
+
+  #sendFirstSyn(): void {
+    const { fastOpen } = this;
+    const dataBytes = fastOpen === null ? 0 : Math.min(this.sender.queued, fastOpen.room);
+    if (fastOpen !== null) fastOpen.deferred = false;
+    const flags = this.context.options.ecn === "request" ? Flag.syn | ecnSetup : Flag.syn;
+    this.sender.sendSyn(flags, this.now, dataBytes);
+    if (fastOpen !== null) fastOpen.option = null;
     this.timers.update();
+  }
+
+  /** The Fast Open option of the SYN under way, or null for none. */
+  get fastOpenOption(): FastOpenOption | null {
+    return this.fastOpen === null ? null : this.fastOpen.option;
+  }
+
+  /** Whether data flow already although the handshake is not complete: we took those of the peer's SYN (RFC 7413). */
+  get openedFast(): boolean {
+    return this.#state === State.synReceived && this.fastOpen !== null && this.fastOpen.pending !== null;
+  }
+
+  /** The peer has answered our SYN, as far as Fast Open is concerned (RFC 7413 section 4.2.1). */
+  fastOpenAnswered({ options }: Segment): void {
+    const { fastOpen, sender, context } = this;
+    if (fastOpen === null) return;
+    const { cache } = context.fastOpen;
+    const { address } = this.remote;
+    if (!fastOpen.lost) cache.answered(address);
+    if (options.fastOpenBytes > 0) {
+      const cookie = options.fastOpenCookie.slice(0, options.fastOpenBytes);
+      cache.learn(address, cookie, options.fastOpenExperimental, options.maximumSegmentSize);
+    }
+    if (sender.bytesSent === 0) return;
+    fastOpen.succeeded = after(sender.sndUna, add(sender.initialSequence, 1));
+    if (fastOpen.succeeded) context.counters.fastOpenActive++;
+    if (sender.scoreboard.count === 0) return;
+    // What the server did not take was not lost on the way: it is sent again at once, and the window stays.
+    context.counters.fastOpenActiveRefused++;
+    sender.recovery.segmentsTooBig(0);
   }
 
   /** Sends the SYN, or the SYN and ACK, again or for the first time. */
   sendSyn(): void {
+    const { fastOpen } = this;
+    if (fastOpen !== null) fastOpen.deferred = false;
+    this.#sendSyn();
+    if (fastOpen !== null) fastOpen.option = null;
+  }
+
+  /** Our SYN was not answered in time. */
+  synTimedOut(): void {
+    const { fastOpen } = this;
+    if (fastOpen !== null && !fastOpen.lost && this.#state === State.synSent) {
+      fastOpen.lost = true;
+      this.context.fastOpen.cache.lost(this.remote.address);
+    }
+    this.sendSyn();
+  }
+
+  #sendSyn(): void {
     // A SYN that asked for explicit congestion notification may have been dropped for that: it is asked once.
     if (this.state === State.synSent) return this.sender.sendSyn(Flag.syn, this.now);
     this.sender.sendSyn(Flag.syn | Flag.ack | (this.ecn === null ? 0 : Flag.ece), this.now);
@@ -219,14 +293,19 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     const options = this.timestamps ? timestampsBytes : 0;
     const most = Math.min(this.peerSegmentBytes, byPath, bySettings);
     this.sender.resize(Math.max(smallestSegmentBytes, most) - options);
+    this.sender.superSegmentBytes = largestSuperSegment(this.path);
   }
 
   /** The handshake is complete. */
   established(): void {
     this.setState(State.established);
+    this.fastOpen?.settle(false);
     this.timers.update();
     this.parent?.established(this);
     this.observer?.established();
+    if (!this.#shutdownWaits || this.#finished) return;
+    this.#shutdownWaits = false;
+    this.shutdown();
   }
 
   /** The peer has sent something that is certainly its own. */
@@ -301,7 +380,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Sends what is due: data, acknowledgements; and sets the timers. */
   flush(): void {
     if (this.#finished || this.#state < State.synReceived) return;
-    if (this.#state !== State.synReceived) this.sender.output(this.now);
+    if (this.#state !== State.synReceived || this.openedFast) this.sender.output(this.now);
     if (this.receiver.ackNeed === AckNeed.now) this.sendAck();
     this.timers.update();
     this.noteUpdate();
@@ -352,20 +431,25 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Takes bytes for sending and returns how many. */
   send(source: Uint8Array): number {
     if (this.#finished || this.#state === State.timeWait) return 0;
-    const length = this.sender.append(source);
-    if (length > 0) this.#output();
+    const length = this.#shutdownWaits ? 0 : this.sender.append(source);
+    if (this.deferred) this.proceed();
+    else if (length > 0) this.#output();
     return length;
   }
 
   /** Sends FIN behind what was taken for sending. */
   shutdown(): void {
     if (this.#finished || this.sender.finQueued) return;
+    this.proceed();
+    // FIN would lead out of SYN-RECEIVED while the SYN and ACK may still have to be sent again.
+    this.#shutdownWaits = this.openedFast;
+    if (this.#shutdownWaits) return;
     this.sender.finQueued = true;
     this.#output();
   }
 
   #output(): void {
-    if (this.#state === State.established || this.#state === State.closeWait) {
+    if (this.#state === State.established || this.#state === State.closeWait || this.openedFast) {
       this.receiver.interactive();
       this.flush();
     }
@@ -376,9 +460,10 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (this.abandoned) return;
     this.abandoned = true;
     if (this.#finished) return this.receiver.discard();
-    if (this.#state === State.synSent) return this.finish(null);
+    // Data that wait for the end of the handshake are delivered in the background, as later ones would be.
+    if (this.#state === State.synSent && this.sender.queued === 0) return this.finish(null);
     // RFC 2525 section 2.17: data that nobody will read are a failure that the peer should hear of.
-    if (this.receiver.queued > 0 && this.#state >= State.established) {
+    if (this.receiver.queued > 0 && this.#state >= State.synReceived) {
       if (this.#state !== State.timeWait) this.sendReset();
       return this.finish(null);
     }
@@ -399,6 +484,14 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.finish({ name, message });
   }
 
+  /** The peer gives up a handshake that it began, by RST or by a new SYN. */
+  handshakeReset(): void {
+    const { openedFast } = this;
+    this.#resetByPeer = true;
+    if (openedFast) this.fail("ConnectionReset", "The peer reset the connection");
+    else this.finish(null);
+  }
+
   /** Gives the connection up because the peer does not answer. */
   giveUp(why: string): void {
     this.fail("TimedOut", `The peer does not answer: ${why}`);
@@ -410,6 +503,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.#finished = true;
     this.#failure = failure;
     this.timers.dispose();
+    this.fastOpen?.settle(this.#resetByPeer);
     this.sender.clear();
     if (this.abandoned) this.receiver.discard();
     else this.receiver.stop();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FastOpenHandshake } from "./fast_open.ts";
 import { recoveryStateNames } from "./recovery.ts";
 import type { SegmentSource } from "./segment_writer.ts";
 import { stateName } from "./state.ts";
@@ -13,6 +14,8 @@ import type { TcpInfo } from "./user.ts";
 export interface DescribedConnection extends SegmentSource {
   /** Segments received. */
   readonly segmentsReceived: number;
+  /** What Fast Open means to it, if it uses it. */
+  readonly fastOpen: FastOpenHandshake | null;
 }
 
 /** The present values of everything that {@linkcode TcpInfo} tells. */
@@ -53,5 +56,6 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     segmentsRetransmitted: sender.segmentsRetransmitted,
     timestamps: connection.timestamps,
     selectiveAcknowledgements: connection.selective,
+    fastOpen: connection.fastOpen?.succeeded ?? false,
   };
 }

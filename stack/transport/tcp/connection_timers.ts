@@ -64,8 +64,8 @@ export interface TimedConnection {
   readonly lastReceivedAt: number;
   /** Sends an empty segment that acknowledges what has been received. */
   sendAck(): void;
-  /** Sends the SYN, or the SYN and ACK, again. */
-  sendSyn(): void;
+  /** Sends the SYN, or the SYN and ACK, again, which was not answered in time. */
+  synTimedOut(): void;
   /** Sends a segment with `length` bytes of the send buffer from `sequence` on. */
   transmit(flags: number, sequence: number, length: number): void;
   /** Tells who watches that what expired has been dealt with. */
@@ -241,7 +241,7 @@ export class ConnectionTimers {
     if (unanswered >= limit) return connection.giveUp(`no answer after ${unanswered} retransmissions`);
     sender.rtt.backOff();
     if (state < State.established) {
-      connection.sendSyn();
+      connection.synTimedOut();
     } else {
       sender.recovery.retransmissionTimedOut(connection.context.sampleFor(sender, 0, now), connection.selective);
       sender.retransmitFirst(now);

@@ -8,6 +8,7 @@ import type { Random } from "../../random.ts";
 import type { Timers } from "../../timers.ts";
 import type { ChallengeBudget } from "./challenge.ts";
 import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
+import type { FastOpen } from "./fast_open.ts";
 import type { SequenceChooser } from "./isn.ts";
 import type { RingStorage } from "./ring.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
@@ -59,6 +60,18 @@ export interface TcpCounters {
   synCookiesRefused: number;
   /** Handshakes completed while the accept queue was full. */
   acceptQueueFull: number;
+  /** Fast Open cookies sent to clients. */
+  fastOpenCookiesSent: number;
+  /** SYNs with a Fast Open cookie that was not ours or too old. */
+  fastOpenCookiesRefused: number;
+  /** Connections that peers opened by Fast Open: their data were taken before the handshake was complete. */
+  fastOpenPassive: number;
+  /** SYNs treated as ordinary ones because a listener had too many pending Fast Open connections. */
+  fastOpenOverflow: number;
+  /** Connections that we opened by Fast Open whose data the peer took from the SYN. */
+  fastOpenActive: number;
+  /** Connections that we opened by Fast Open whose data had to be sent again after the handshake. */
+  fastOpenActiveRefused: number;
   /** Acknowledgements that echoed a congestion mark and made the sender slow down. */
   congestionMarks: number;
   /** Retransmission time-outs. */
@@ -85,6 +98,17 @@ export interface TcpOptionsOffered {
   windowScaling: boolean;
   /** Explicit congestion notification (RFC 3168): ask for it, agree when a peer asks, or neither. */
   ecn: "request" | "accept" | "off";
+  /**
+   * Believe every RST in the window, as RFC 793 did. Otherwise only one that is exactly at RCV.NXT counts, so that
+   * nobody off the path can guess one (RFC 5961 section 3).
+   */
+  trustResets: boolean;
+  /** Reset a connection when a SYN arrives in its window, as RFC 793 did, instead of asking (RFC 5961 section 4). */
+  trustSyns: boolean;
+  /** Drop segments with SYN and FIN where a SYN could open a connection: only scanners send them. */
+  dropSynFin: boolean;
+  /** Give a handshake up when a router or the peer's host reports that it cannot be reached (RFC 5461 section 2). */
+  heedNetworkErrors: boolean;
 }
 
 /** What all connections of a stack share. `Owner` is the connection itself. */
@@ -107,6 +131,8 @@ export interface TcpContext<Owner> {
   readonly counters: TcpCounters;
   /** Which options are offered. */
   readonly options: TcpOptionsOffered;
+  /** TCP Fast Open: cookies of our servers and of others. */
+  readonly fastOpen: FastOpen;
   /** Who watches, if anybody. */
   readonly trace: TcpTrace | null;
   /** Digests acknowledgements; used by one connection at a time. */

@@ -8,6 +8,7 @@
 import type { Endpoint } from "../endpoint.ts";
 import type { Connection, ConnectionParent } from "./connection.ts";
 import type { TcpCounters } from "./context.ts";
+import type { PendingFastOpens } from "./fast_open.ts";
 import type { ConnectionSettings, UserListener } from "./user.ts";
 
 /** Handshakes that may be under way at once, at least. */
@@ -19,6 +20,8 @@ export class Listener implements UserListener, ConnectionParent {
   readonly local: Endpoint;
   /** What its connections start with. */
   readonly settings: Readonly<ConnectionSettings>;
+  /** Its connections that carry data before their handshake is complete; null where none may. */
+  fastOpen: PendingFastOpens | null = null;
   /** Called when a connection can be accepted. */
   onAcceptable: (() => void) | null = null;
   /** Called when it stops listening, by whomever. */
@@ -93,6 +96,13 @@ export class Listener implements UserListener, ConnectionParent {
   /** A handshake is complete. */
   established(connection: Connection): void {
     this.#synQueue.delete(connection);
+    this.#acceptQueue.add(connection);
+    this.onAcceptable?.();
+  }
+
+  /** The data of a SYN were taken: the connection can be accepted before its handshake is complete (RFC 7413). */
+  openFast(connection: Connection): void {
+    connection.parent = this;
     this.#acceptQueue.add(connection);
     this.onAcceptable?.();
   }

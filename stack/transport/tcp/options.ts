@@ -1,6 +1,6 @@
 /**
  * TCP options: maximum segment size (RFC 9293 section 3.7.1), window scale and timestamps (RFC 7323), selective
- * acknowledgement (RFC 2018).
+ * acknowledgement (RFC 2018), Fast Open (RFC 7413).
  *
  * @module
  */
@@ -14,7 +14,16 @@ export const OptionKind = {
   sackPermitted: 4,
   sack: 5,
   timestamps: 8,
+  fastOpen: 34,
+  /** Shared by experiments, which tell themselves apart by the 16 bits that follow (RFC 6994). */
+  experiment: 254,
 } as const;
+
+/** The 16 bits by which Fast Open's experimental option is known (RFC 7413 section 7). */
+export const fastOpenExperiment = 0xf989;
+
+/** The longest cookie of TCP Fast Open, in bytes (RFC 7413 section 4.1.1). */
+export const longestFastOpenCookie = 16;
 
 /** Bytes of the timestamps option with the two paddings in front of it. */
 export const timestampsBytes = 12;
@@ -43,6 +52,12 @@ export class TcpOptions {
   sackBlocks: number = 0;
   /** Left and right edge of each SACK block, alternating. */
   readonly sackEdges: Uint32Array = new Uint32Array(2 * maximumSackBlocks);
+  /** Bytes of the Fast Open cookie: 0 when the option asks for one, -1 when it is absent. */
+  fastOpenBytes: number = -1;
+  /** The Fast Open cookie. */
+  readonly fastOpenCookie: Uint8Array = new Uint8Array(longestFastOpenCookie);
+  /** Whether the Fast Open option has the experimental kind. */
+  fastOpenExperimental: boolean = false;
 
   /**
    * Reads the options in `[at, end)`. Malformed options end the reading and those before them stand; options whose
@@ -54,6 +69,7 @@ export class TcpOptions {
     this.sackPermitted = false;
     this.hasTimestamps = false;
     this.sackBlocks = 0;
+    this.fastOpenBytes = -1;
     while (at < end) {
       const kind = view.getUint8(at);
       if (kind === OptionKind.endOfOptions) return;
@@ -96,7 +112,23 @@ export class TcpOptions {
           }
         }
         break;
+      case OptionKind.fastOpen:
+        this.#parseFastOpen(view, at + 2, length - 2, false);
+        break;
+      case OptionKind.experiment:
+        if (length >= 4 && view.getUint16(at + 2) === fastOpenExperiment) {
+          this.#parseFastOpen(view, at + 4, length - 4, true);
+        }
+        break;
     }
+  }
+
+  /** RFC 7413 section 4.1.1: a cookie has 4 to 16 bytes, an even number; none asks for one. */
+  #parseFastOpen(view: DataView, at: number, length: number, experimental: boolean): void {
+    if (length !== 0 && (length < 4 || length > longestFastOpenCookie || length % 2 !== 0)) return;
+    this.fastOpenBytes = length;
+    this.fastOpenExperimental = experimental;
+    for (let index = 0; index < length; index++) this.fastOpenCookie[index] = view.getUint8(at + index);
   }
 }
 
@@ -152,4 +184,24 @@ export function writeSack(view: DataView, at: number, edges: Uint32Array, blocks
   at += 2;
   for (let edge = 0; edge < 2 * blocks; edge++, at += 4) view.setUint32(at, edges[edge]!);
   return at;
+}
+
+/** Bytes of a Fast Open option with a cookie of `cookieBytes` bytes, padding included. */
+export function fastOpenOptionBytes(cookieBytes: number, experimental: boolean): number {
+  return (2 + (experimental ? 2 : 0) + cookieBytes + 3) & ~3;
+}
+
+/** Writes a Fast Open option, without a cookie to ask for one, and padding, and returns the offset behind it. */
+export function writeFastOpen(view: DataView, at: number, cookie: Uint8Array | null, experimental: boolean): number {
+  const cookieBytes = cookie?.length ?? 0;
+  const end = at + fastOpenOptionBytes(cookieBytes, experimental);
+  view.setUint8(at, experimental ? OptionKind.experiment : OptionKind.fastOpen);
+  view.setUint8(at + 1, 2 + (experimental ? 2 : 0) + cookieBytes);
+  at += 2;
+  if (experimental) {
+    view.setUint16(at, fastOpenExperiment);
+    at += 2;
+  }
+  for (let index = 0; index < cookieBytes; index++) view.setUint8(at++, cookie![index]!);
+  return writePadding(view, at, end - at);
 }

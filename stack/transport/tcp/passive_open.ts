@@ -14,6 +14,7 @@ import type { FlowTable } from "../flow_table.ts";
 import { Connection } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { encodedSackPermitted, encodedWindowScale, encodeOptions, SynCookies } from "./cookies.ts";
+import type { PendingFastOpens } from "./fast_open.ts";
 import { destinationPort, Flag, sourcePort } from "./header.ts";
 import type { Listener } from "./listener.ts";
 import { Receiver } from "./receive.ts";
@@ -82,6 +83,10 @@ export class PassiveOpen {
 
   #arrivesSyn(listener: Listener, segment: Segment, smallestSequence: number): Verdict {
     const context = this.#context;
+    if (context.options.dropSynFin && segment.fin) {
+      context.counters.unexpected++;
+      return Verdict.dropped;
+    }
     if (listener.acceptQueueFull) {
       context.counters.synDropped++;
       return Verdict.dropped;
@@ -104,17 +109,32 @@ export class PassiveOpen {
     const next = context.initialSequence.next(local, remote);
     const initialSequence = smallestSequence < 0 ? next : later(next, smallestSequence);
     const connection = new Connection(context, local, remote, path, listener.settings, true, initialSequence);
+    if (listener.fastOpen !== null) this.#openFast(listener.fastOpen, connection, segment);
     this.#flows.add(connection);
-    listener.begin(connection);
+    if (connection.fastOpen?.pending == null) listener.begin(connection);
     context.counters.passiveOpens++;
     context.trace?.segment?.(connection, "received", packet);
     connection.segmentsReceived++;
     takeSyn(connection, segment);
     connection.sender.setWindow(segment.sequence, connection.sender.initialSequence, segment.window);
     connection.setState(State.synReceived);
+    if (connection.openedFast) takeSynData(connection, segment);
     connection.sendSyn();
     connection.timers.update();
+    if (connection.openedFast) listener.openFast(connection);
     return Verdict.done;
+  }
+
+  /** RFC 7413 section 4.2.2: what a SYN with the Fast Open option comes to. */
+  #openFast(pending: PendingFastOpens, connection: Connection, segment: Segment): void {
+    const { fastOpen, counters } = this.#context;
+    const { handshake, refused, overflow } = fastOpen.arrives(pending, segment, connection.local, connection.remote);
+    connection.fastOpen = handshake;
+    if (refused) counters.fastOpenCookiesRefused++;
+    if (overflow) counters.fastOpenOverflow++;
+    if (handshake === null) return;
+    if (handshake.option !== null) counters.fastOpenCookiesSent++;
+    if (handshake.pending !== null) counters.fastOpenPassive++;
   }
 
   /** RFC 4987 section 3.6: answers a SYN and keeps nothing of it. */
@@ -145,6 +165,7 @@ export class PassiveOpen {
         windowScaling,
         windowScale: Receiver.scaleFor(receiveBufferBytes),
         timestampNow: encodeOptions(clock, windowScaling ? options.windowScale : -1, selective),
+        fastOpenOption: null,
         recentTimestamp: options.timestampValue,
       },
     );
@@ -201,6 +222,17 @@ export class PassiveOpen {
   #ownPath({ network, source, destination }: Path): Path | null {
     return network.findPath({ source, destination, protocol: protocolNumber });
   }
+}
+
+/** Takes the data of a SYN whose cookie is right. A FIN comes again behind them. */
+function takeSynData(connection: Connection, segment: Segment): void {
+  const { receiver } = connection;
+  if (segment.length === 0) return;
+  segment.sequence = add(segment.sequence, 1);
+  segment.flags &= ~Flag.fin;
+  receiver.take(segment, segment.arrivedAt);
+  receiver.takenFromSyn();
+  connection.fastOpen!.succeeded = true;
 }
 
 /** Whether a packet says that it comes from where it goes to. */

@@ -67,6 +67,7 @@ export class Receiver {
   readonly #ring: ByteRing;
   #queued = 0;
   #limit: number;
+  readonly #initialWindow: number;
   #maximum: number;
   #recentTimestampAt = 0;
   #unacknowledged = 0;
@@ -99,6 +100,7 @@ export class Receiver {
     this.#ring = new ByteRing(storage);
     this.#maximum = maximum;
     this.#limit = Math.min(window, maximum);
+    this.#initialWindow = this.#limit;
     this.#quick = quick;
   }
 
@@ -133,7 +135,7 @@ export class Receiver {
 
   /** The window that a SYN announces: never scaled (RFC 7323 section 2.2). */
   get synWindow(): number {
-    return Math.min(this.#limit, 65535);
+    return Math.min(this.#limit - this.#queued, 65535);
   }
 
   /** Starts with the peer's initial sequence number: its SYN has been received. */
@@ -142,6 +144,11 @@ export class Receiver {
     this.rightEdge = add(this.rcvNxt, this.synWindow);
     this.#cutBySyn = this.#limit > this.synWindow;
     this.lastAckSent = this.rcvNxt;
+  }
+
+  /** The data of the peer's SYN have been taken (RFC 7413): the window that our SYN and ACK announces lies behind them. */
+  takenFromSyn(): void {
+    this.rightEdge = add(this.rcvNxt, this.synWindow);
   }
 
   /**
@@ -207,8 +214,8 @@ export class Receiver {
     if (this.finKnown && !this.finReached && this.rcvNxt === this.finSequence) {
       this.finReached = true;
       this.rcvNxt = add(this.rcvNxt, 1);
-      // The FIN took a byte of the window that was announced.
-      if (before(this.rightEdge, this.rcvNxt)) this.rightEdge = this.rcvNxt;
+      // The FIN takes a number but no room.
+      this.rightEdge = add(this.rightEdge, 1);
       this.ackNeed = AckNeed.now;
       return true;
     }
@@ -381,7 +388,9 @@ export class Receiver {
   #wantedEdge(scale: number): number {
     const free = Math.max(0, this.#limit - this.#queued);
     const step = 2 ** scale;
-    return add(this.rcvNxt, Math.min(Math.floor(free / step), 65535) * step);
+    // Without scaling no more than 65,535 can be announced, but what was asked for is taken if it comes.
+    const most = scale === 0 ? Math.max(this.#initialWindow, 65535) : 65535 * step;
+    return add(this.rcvNxt, Math.min(Math.floor(free / step) * step, most));
   }
 
   /** RFC 9293 section 3.8.6.2.2: moves of less than a segment, or half the buffer, are not worth announcing. */

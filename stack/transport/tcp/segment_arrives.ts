@@ -46,7 +46,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
     context.counters.resetsReceived++;
     return connection.fail("ConnectionRefused", "The peer refused the connection");
   }
-  if (!segment.syn) {
+  if (!segment.syn || (segment.fin && context.options.dropSynFin)) {
     context.counters.unexpected++;
     return;
   }
@@ -61,6 +61,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
   }
   if (context.options.ecn === "request" && agreesToEcn(segment.flags)) connection.ecn = new Ecn();
   takeAcknowledgement(connection, segment);
+  connection.fastOpenAnswered(segment);
   sender.setWindow(segment.sequence, segment.acknowledgement, segment.window);
   connection.receiver.ackNeed = AckNeed.now;
   connection.established();
@@ -88,7 +89,8 @@ export function takeSyn(connection: Connection, segment: Segment): void {
 function arrivesSynchronized(connection: Connection, segment: Segment): void {
   const { receiver, sender, context } = connection;
   if (connection.state === State.synReceived && segment.syn && !segment.ack && !segment.rst) {
-    if (add(segment.sequence, 1) === receiver.rcvNxt) return connection.sendSyn();
+    // Data of the first may have been taken (RFC 7413).
+    if (add(segment.sequence, 1 + receiver.bytesReceived) === receiver.rcvNxt) return connection.sendSyn();
   }
   const answer = isAnswerToSimultaneousOpen(connection, segment);
   // Its SYN has been taken already; what counts is its acknowledgement.
@@ -98,7 +100,11 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   if (segment.syn && !answer) {
     context.counters.unexpected++;
     // RFC 9293 section 3.10.7.4, fourth: the peer begins anew, and the listener waits for it again.
-    if (connection.state === State.synReceived && connection.passive) return connection.finish(null);
+    if (connection.state === State.synReceived && connection.passive) return connection.handshakeReset();
+    if (context.options.trustSyns) {
+      connection.sendReset();
+      return connection.fail("ConnectionReset", "The peer began a new connection");
+    }
     // RFC 5961 section 4: whatever its sequence number.
     return connection.sendChallengeAck();
   }
@@ -146,27 +152,36 @@ function sequenceAcceptable(connection: Connection, segment: Segment): boolean {
     connection.sendChallengeAck();
     return false;
   }
+  // The acknowledgement of our FIN leaves nobody who could answer.
+  if (connection.state === State.lastAck) takeOldAcknowledgement(connection, segment);
+  if (connection.finished) return false;
   receiver.noteDuplicateSegment(segment.sequence, segment.length);
   // A retransmission must be acknowledged again, whatever the limit says: its ACK may have been lost.
   if (segment.length > 0 || segment.fin) connection.sendAck();
   else connection.sendStrayAck();
-  // The peer's acknowledgement is news even if its data are not: both ends may probe each other's closed windows. But
-  // not that of a segment from anywhere in the past, which somebody off the path could guess (RFC 5961 section 5).
-  const age = distance(receiver.rcvNxt, segment.end);
-  if (segment.ack && connection.state >= State.established && age >= 0 && age <= believedAge) {
-    connection.heardFrom(segment);
-    if (acknowledgementInRange(connection, segment)) takeAcknowledgement(connection, segment);
-  }
+  takeOldAcknowledgement(connection, segment);
   return false;
+}
+
+/**
+ * Takes the acknowledgement of a segment that was received before. It is news even if its data are not: both ends may
+ * probe each other's closed windows. But not that of a segment from anywhere in the past, which somebody off the path
+ * could guess (RFC 5961 section 5).
+ */
+function takeOldAcknowledgement(connection: Connection, segment: Segment): void {
+  const age = distance(connection.receiver.rcvNxt, segment.end);
+  if (!segment.ack || connection.state < State.established || age < 0 || age > believedAge) return;
+  connection.heardFrom(segment);
+  if (acknowledgementInRange(connection, segment)) takeAcknowledgement(connection, segment);
 }
 
 /** Second check: RST (RFC 5961 section 3). */
 function arrivesReset(connection: Connection, segment: Segment): void {
   const { receiver, context } = connection;
-  if (segment.sequence !== receiver.rcvNxt) return connection.sendChallengeAck();
+  if (segment.sequence !== receiver.rcvNxt && !context.options.trustResets) return connection.sendChallengeAck();
   context.counters.resetsReceived++;
   if (connection.state === State.synReceived) {
-    if (connection.passive) return connection.finish(null);
+    if (connection.passive) return connection.handshakeReset();
     return connection.fail("ConnectionRefused", "The peer refused the connection");
   }
   connection.fail("ConnectionReset", "The peer reset the connection");
@@ -186,7 +201,8 @@ function completesHandshake(connection: Connection, segment: Segment): boolean {
     connection.transmit(Flag.rst, segment.acknowledgement, 0);
     return false;
   }
-  if (connection.parent !== null && !connection.parent.admits(connection)) return false;
+  // A connection that was opened fast has its place in the accept queue, or has left it.
+  if (connection.parent !== null && !connection.openedFast && !connection.parent.admits(connection)) return false;
   sender.setWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment));
   connection.established();
   return !connection.finished;
@@ -259,7 +275,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
       echo,
     );
   }
-  if (ack.advanced > 0 && sndUna !== sender.initialSequence) connection.observer?.writable();
+  if (ack.advanced > (sndUna === sender.initialSequence ? 1 : 0)) connection.observer?.writable();
   afterOurFin(connection);
 }
 

@@ -4,16 +4,21 @@
  * @module
  */
 
-import { addUint16, fold, sum } from "../../checksum.ts";
-import type { Packet, PacketPool } from "../../packet.ts";
+import { Offload } from "../../link/segmentation.ts";
+import type { PacketPool } from "../../packet.ts";
 import { Verdict } from "../../protocol.ts";
+import { add } from "../../sequence.ts";
 import type { Path } from "../../network/path.ts";
+import { finishChecksum } from "../outgoing_checksum.ts";
 import { Codepoint, type Ecn } from "./ecn.ts";
-import { Flag, minimumHeaderBytes, TcpField, writeHeader } from "./header.ts";
+import type { FastOpenOption } from "./fast_open.ts";
+import { Flag, maximumHeaderBytes, minimumHeaderBytes, TcpField, writeHeader } from "./header.ts";
 import {
+  fastOpenOptionBytes,
   maximumSackBlocks,
   sackBytes,
   timestampsBytes,
+  writeFastOpen,
   writeMaximumSegmentSize,
   writePadding,
   writeSack,
@@ -25,6 +30,9 @@ import type { Receiver } from "./receive.ts";
 import type { Sender } from "./send.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { UserConnection } from "./user.ts";
+
+/** The longest IP packet, in bytes: what a length field of 16 bits can say. */
+const largestPacket = 65535;
 
 /** What a SYN offers. */
 export interface SynOffer {
@@ -38,6 +46,8 @@ export interface SynOffer {
   readonly announcedSegmentBytes: number;
   /** Our clock as timestamps show it. */
   readonly timestampNow: number;
+  /** The Fast Open option, or null for none. */
+  readonly fastOpenOption: FastOpenOption | null;
 }
 
 /** A connection, as far as its segments show it. */
@@ -78,7 +88,8 @@ export class SegmentWriter {
     if (packet === null) return Verdict.dropped;
     const syn = (flags & Flag.syn) !== 0;
     const ack = (flags & Flag.ack) !== 0;
-    sender.copy(sequence, packet.bytes, packet.head, length);
+    // What a SYN carries (RFC 7413) begins behind it.
+    sender.copy(syn ? add(sequence, 1) : sequence, packet.bytes, packet.head, length);
     packet.tail = packet.head + length;
     let blocks = 0;
     if (ack && !syn && receiver.sackBlocks > 0) {
@@ -110,9 +121,12 @@ export class SegmentWriter {
     if (blocks > 0) writeSack(packet.view, optionAt, this.#sackEdges, blocks);
     if (ack) receiver.acknowledged();
     if (ecn !== null && !syn) packet.view.setUint8(at + TcpField.flags, flags | ecn.flagsFor(fresh));
-    connection.segmentsSent++;
     packet.transportAt = at;
-    completeChecksum(packet, path);
+    if (length > sender.segmentBytes && !syn) {
+      packet.segmentBytes = sender.segmentBytes;
+      connection.segmentsSent += Math.ceil(length / sender.segmentBytes);
+    } else connection.segmentsSent++;
+    finishChecksum(packet, TcpField.checksum, path);
     connection.trace?.segment?.(connection, "sent", packet);
     if (ecn === null || !fresh) return path.network.push(packet, path);
     // RFC 3168 section 6.1: new data only, neither what is sent again nor acknowledgements.
@@ -139,7 +153,7 @@ export class SegmentWriter {
     const at = packet.push(minimumHeaderBytes);
     writeHeader(packet.view, at, localPort, remotePort, sequence, acknowledgement, minimumHeaderBytes, flags, 0);
     packet.transportAt = at;
-    completeChecksum(packet, path);
+    finishChecksum(packet, TcpField.checksum, path);
     return path.network.push(packet, path);
   }
 
@@ -161,7 +175,7 @@ export class SegmentWriter {
     writeHeader(packet.view, at, localPort, remotePort, sequence, acknowledgement, header, flags, window);
     writeSynOptions(packet.view, at + TcpField.options, offer, offer.windowScale, offer.recentTimestamp);
     packet.transportAt = at;
-    completeChecksum(packet, path);
+    finishChecksum(packet, TcpField.checksum, path);
     return path.network.push(packet, path);
   }
 
@@ -187,7 +201,7 @@ export class SegmentWriter {
       writeTimestamps(packet.view, optionAt, timestampValue, timestampEcho);
     }
     packet.transportAt = at;
-    completeChecksum(packet, path);
+    finishChecksum(packet, TcpField.checksum, path);
     return path.network.push(packet, path);
   }
 }
@@ -197,10 +211,19 @@ export function announcedSegmentBytes(path: Path): number {
   return Math.min(65535, path.nic.mtu - path.network.fixedHeaderBytes - minimumHeaderBytes);
 }
 
+/** Most payload bytes of a super-segment along a path, or 0 where its device cuts none. */
+export function largestSuperSegment(path: Path): number {
+  const offload = path.network.family === 6 ? Offload.tcp6 : Offload.tcp4;
+  if ((path.nic.offloads & offload) === 0) return 0;
+  return largestPacket - path.network.fixedHeaderBytes - maximumHeaderBytes;
+}
+
 /** Bytes of the options of a SYN: maximum segment size, SACK-permitted with timestamps, window scale. */
 function synOptionBytes(offer: SynOffer): number {
   const pair = offer.timestamps ? timestampsBytes : offer.selective ? 4 : 0;
-  return 4 + pair + (offer.windowScaling ? 4 : 0);
+  const { fastOpenOption: fastOpen } = offer;
+  const cookie = fastOpen === null ? 0 : fastOpenOptionBytes(fastOpen.cookie?.length ?? 0, fastOpen.experimental);
+  return 4 + pair + (offer.windowScaling ? 4 : 0) + cookie;
 }
 
 function writeSynOptions(
@@ -217,11 +240,7 @@ function writeSynOptions(
   } else if (offer.selective) {
     at = writeSackPermitted(view, writePadding(view, at, 2));
   }
-  if (offer.windowScaling) writeWindowScale(view, at, windowScale);
-}
-
-function completeChecksum(packet: Packet, path: Path): void {
-  const at = packet.transportAt;
-  const total = sum(packet.view, at, packet.tail - at, addUint16(packet.tail - at, path.pseudoSum));
-  packet.view.setUint16(at + TcpField.checksum, fold(total) ^ 0xffff);
+  if (offer.windowScaling) at = writeWindowScale(view, at, windowScale);
+  const { fastOpenOption: fastOpen } = offer;
+  if (fastOpen !== null) writeFastOpen(view, at, fastOpen.cookie, fastOpen.experimental);
 }

@@ -44,6 +44,8 @@ export class Sender {
   windowScale: number = 0;
   /** Payload bytes of a full segment. */
   segmentBytes: number;
+  /** Most payload bytes of a super-segment, which the device cuts into full segments; 0 where it does not do that. */
+  superSegmentBytes: number = 0;
   /** Whether the application has closed its side: FIN follows the data. */
   finQueued: boolean = false;
   /** Whether FIN has been sent. */
@@ -193,17 +195,26 @@ export class Sender {
     if (window > this.maxSndWnd) this.maxSndWnd = window;
   }
 
-  /** Sends SYN, or SYN and ACK. */
-  sendSyn(flags: number, now: number): void {
-    this.#transmitter.transmit(flags, this.initialSequence, 0);
+  /** Sends SYN, or SYN and ACK, with `dataBytes` bytes of the buffer where it is the first time (RFC 7413). */
+  sendSyn(flags: number, now: number, dataBytes: number = 0): void {
+    this.#transmitter.transmit(flags, this.initialSequence, dataBytes);
     this.lastSentAt = now;
     if (this.scoreboard.count === 0 && this.sndNxt === this.initialSequence) {
       this.sndNxt = add(this.initialSequence, 1);
       this.scoreboard.append(this.initialSequence, this.sndNxt, now, Mark.syn);
+      if (dataBytes > 0) this.#noteSynData(dataBytes, now);
     } else {
       this.scoreboard.resentAsProbe(0, now);
       this.segmentsRetransmitted++;
     }
+  }
+
+  /** The data of our SYN are in the network too. */
+  #noteSynData(bytes: number, now: number): void {
+    const start = this.sndNxt;
+    this.sndNxt = add(start, bytes);
+    this.scoreboard.append(start, this.sndNxt, now, 0);
+    this.bytesSent += bytes;
   }
 
   /** Our SYN was sent without keeping anything: a cookie. Nothing is in the network. */
@@ -339,8 +350,16 @@ export class Sender {
     }
     if (length < this.segmentBytes && !this.#smallAllowed(length, unsent)) return false;
     if (!this.pacer.allows()) return false;
-    this.#sendNew(length, now);
+    this.#sendNew(length === this.segmentBytes ? this.#fullSegments(unsent, windowLeft) : length, now);
     return true;
+  }
+
+  /** As many full segments, of which the first is known to fit, as both windows allow in one super-segment, in bytes. */
+  #fullSegments(unsent: number, windowLeft: number): number {
+    const { segmentBytes } = this;
+    const congestionLeft = this.window.size - this.scoreboard.inFlight;
+    const room = Math.min(unsent, windowLeft, congestionLeft, this.superSegmentBytes);
+    return Math.max(segmentBytes, room - room % segmentBytes);
   }
 
   /**
@@ -364,7 +383,7 @@ export class Sender {
     if (fin) flags |= Flag.fin;
     this.sndNxt = add(sequence, length + (fin ? 1 : 0));
     this.finSent = this.finSent || fin;
-    this.scoreboard.append(sequence, this.sndNxt, now, fin ? Mark.fin : 0);
+    this.#record(sequence, length, fin, now);
     if (length < this.segmentBytes) this.#smallEnd = this.sndNxt;
     this.bytesSent += length;
     this.probed = false;
@@ -373,6 +392,18 @@ export class Sender {
     this.pacer.sent(length);
     this.#noteFlight();
     this.#transmitter.transmit(flags, sequence, length, length > 0);
+  }
+
+  /** Notes what is now in the network, segment by segment: that is how it arrives or gets lost. */
+  #record(sequence: number, length: number, fin: boolean, now: number): void {
+    const { scoreboard, segmentBytes } = this;
+    let start = sequence;
+    for (let left = length; left > segmentBytes; left -= segmentBytes) {
+      const end = add(start, segmentBytes);
+      scoreboard.append(start, end, now, 0);
+      start = end;
+    }
+    scoreboard.append(start, this.sndNxt, now, fin ? Mark.fin : 0);
   }
 
   #retransmit(index: number, now: number): void {

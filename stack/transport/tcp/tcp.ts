@@ -31,6 +31,7 @@ import {
   sequenceNumber,
   sourcePort,
 } from "./header.ts";
+import { FastOpen, PendingFastOpens } from "./fast_open.ts";
 import { InitialSequence, type SequenceChooser } from "./isn.ts";
 import { Listener } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
@@ -65,6 +66,11 @@ export interface TcpConfiguration extends Partial<TcpOptionsOffered> {
   unlimitedChallenges?: boolean;
   /** Makes congestion control state. Default CUBIC. */
   congestionControl?: CongestionControlFactory;
+  /**
+   * The keys of TCP Fast Open's cookies, 16 bytes each, for servers that share an address: the first makes cookies, a
+   * second one is accepted as well. Default: a secret of the stack's own, changed every day.
+   */
+  fastOpenKeys?: readonly Uint8Array[];
   /** Chooses initial sequence numbers. Default RFC 6528; anything that can be guessed is for tests only. */
   initialSequence?: SequenceChooser;
   /** How long connections stay in TIME-WAIT, in milliseconds: twice the maximum segment lifetime. Default 60,000. */
@@ -108,6 +114,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   readonly challenges: ChallengeBudget;
   readonly options: TcpOptionsOffered;
   readonly acknowledgement: Acknowledgement = new Acknowledgement();
+  /** TCP Fast Open: cookies of our servers and of others. */
+  readonly fastOpen: FastOpen;
   /** Connections in TIME-WAIT. */
   readonly timeWait: TimeWaitTable;
   /** Who watches, if anybody. */
@@ -155,6 +163,12 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
       synCookiesAccepted: 0,
       synCookiesRefused: 0,
       acceptQueueFull: 0,
+      fastOpenCookiesSent: 0,
+      fastOpenCookiesRefused: 0,
+      fastOpenPassive: 0,
+      fastOpenOverflow: 0,
+      fastOpenActive: 0,
+      fastOpenActiveRefused: 0,
       congestionMarks: 0,
       timeouts: 0,
       tailProbes: 0,
@@ -172,12 +186,18 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
       selectiveAcknowledgements: configuration.selectiveAcknowledgements ?? true,
       windowScaling: configuration.windowScaling ?? true,
       ecn: configuration.ecn ?? "accept",
+      trustResets: configuration.trustResets ?? false,
+      trustSyns: configuration.trustSyns ?? false,
+      dropSynFin: configuration.dropSynFin ?? false,
+      heedNetworkErrors: configuration.heedNetworkErrors ?? true,
     };
     this.#settings = Object.freeze({ ...defaultSettings, ...configuration.settings });
+    this.fastOpen = new FastOpen(timers.clock, random);
+    if (configuration.fastOpenKeys !== undefined) this.fastOpen.cookies.useKeys(configuration.fastOpenKeys);
     this.#flows = new FlowTable(random);
     this.#passiveOpen = new PassiveOpen(this, networks, this.#flows, configuration.synCookies ?? true);
     const { timeWait = 60_000 } = configuration;
-    this.timeWait = new TimeWaitTable(timers, random, this.writer, this.counters, this.challenges, timeWait);
+    this.timeWait = new TimeWaitTable(this, timeWait);
     this.#sample = { bytes: 0, rtt: null as unknown as RttEstimator, now: 0, sndUna: 0, sndNxt: 0 };
   }
 
@@ -216,7 +236,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     connection.onFinish = () => reservation.release();
     this.#flows.add(connection);
     this.counters.activeOpens++;
-    connection.open();
+    connection.open(request.fastOpen);
     return connection;
   }
 
@@ -243,6 +263,10 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
         this.#listeners.remove(closed);
       },
     );
+    const { fastOpen = false } = request;
+    if (fastOpen !== false) {
+      listener.fastOpen = new PendingFastOpens(this.timers.clock, fastOpen === true ? {} : fastOpen);
+    }
     this.#listeners.add(listener);
     return listener;
   }
@@ -270,7 +294,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
       counters.truncated++;
       return drop(packet);
     }
-    if (packet.checksum !== ChecksumState.verified && !isIntact(packet)) {
+    if (packet.checksum === ChecksumState.none && !isIntact(packet)) {
       counters.badChecksum++;
       return drop(packet);
     }

@@ -9,6 +9,7 @@ import type { Nic } from "../../link/nic.ts";
 import type { IpAddress } from "../../address.ts";
 import type { ErrorName } from "../../errors.ts";
 import type { Endpoint } from "../endpoint.ts";
+import type { FastOpenListenOptions } from "./fast_open.ts";
 import type { State } from "./state.ts";
 
 /** Why a connection ended other than by a regular close. */
@@ -142,6 +143,8 @@ export interface TcpInfo {
   timestamps: boolean;
   /** Whether selective acknowledgements are in use (RFC 2018). */
   selectiveAcknowledgements: boolean;
+  /** Whether data of the SYN were taken, by the peer or by us: TCP Fast Open (RFC 7413). */
+  fastOpen: boolean;
 }
 
 /** One connection, as its user sees it. */
@@ -170,6 +173,10 @@ export interface UserConnection {
   send(source: Uint8Array): number;
   /** Bytes taken for sending that the peer has not yet acknowledged. */
   readonly unacknowledged: number;
+  /** Whether the SYN waits for the first data: TCP Fast Open with a known cookie. */
+  readonly deferred: boolean;
+  /** Sends the SYN that waits for the first data, without any. Does nothing when none waits. */
+  proceed(): void;
   /** Sends FIN behind what was taken for sending: half close. Does nothing the second time. */
   shutdown(): void;
   /**
@@ -209,6 +216,12 @@ export interface ConnectRequest {
   nic?: Nic | null;
   /** Settings that differ from the defaults. */
   settings?: Partial<ConnectionSettings>;
+  /**
+   * TCP Fast Open (RFC 7413): where a cookie of the peer is known, the SYN waits for the first data, or for
+   * {@linkcode UserConnection.proceed}, and carries as much of them as fits; otherwise it asks for one. The peer may
+   * receive these data twice: only for requests that may be repeated. Default false.
+   */
+  fastOpen?: boolean;
 }
 
 /** Where to listen. */
@@ -219,6 +232,11 @@ export interface ListenRequest {
   backlog?: number;
   /** Settings of accepted connections that differ from the defaults. */
   settings?: Partial<ConnectionSettings>;
+  /**
+   * Accept data in SYNs that carry a cookie of ours, and hand such connections out before their handshake is complete
+   * (RFC 7413). Such data may arrive twice: only for services that can live with repeated requests. Default false.
+   */
+  fastOpen?: boolean | FastOpenListenOptions;
 }
 
 /** TCP, as the socket layer sees it. */

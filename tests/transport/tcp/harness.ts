@@ -16,7 +16,7 @@ import type { Connection } from "../../../stack/transport/tcp/connection.ts";
 import type { Listener } from "../../../stack/transport/tcp/listener.ts";
 import { State, stateName } from "../../../stack/transport/tcp/state.ts";
 import { Tcp, type TcpConfiguration } from "../../../stack/transport/tcp/tcp.ts";
-import type { ConnectionSettings, Failure } from "../../../stack/transport/tcp/user.ts";
+import type { ConnectionSettings, Failure, ListenRequest } from "../../../stack/transport/tcp/user.ts";
 import { FakeNetwork } from "../../helpers/fake_network.ts";
 import { buildSegment, formatSegment, parseSegment, readSegment } from "../../helpers/segment_text.ts";
 import { VirtualTime } from "../../helpers/virtual_time.ts";
@@ -105,17 +105,18 @@ export class Harness {
   }
 
   /** Listens on `ourPort`. */
-  listen(settings: Partial<ConnectionSettings> = {}, backlog = 16): this {
+  listen(settings: Partial<ConnectionSettings> = {}, backlog = 16, fastOpen: ListenRequest["fastOpen"] = false): this {
     const local = { address: IpAddress.unspecified(this.network.family), port: this.ourPort };
-    this.listener = this.tcp.listen({ local, backlog, settings: { ...atOnce, ...settings } });
+    this.listener = this.tcp.listen({ local, backlog, settings: { ...atOnce, ...settings }, fastOpen });
     return this;
   }
 
   /** Begins to connect to the peer. */
-  connect(settings: Partial<ConnectionSettings> = {}): this {
+  connect(settings: Partial<ConnectionSettings> = {}, fastOpen = false): this {
     this.connection = this.tcp.connect({
       remote: { address: this.peer, port: this.peerPort },
       settings: { ...atOnce, ...settings },
+      fastOpen,
     });
     this.connection.observer = this.notes;
     this.ourPort = this.connection.local.port;
@@ -215,7 +216,8 @@ export class Harness {
       const segment = readSegment(bytes, { sequence: this.ours, ack: this.peers });
       assertEquals(
         bytes.slice(bytes.length - segment.length),
-        patternBytes(segment.sequence, segment.length),
+        // What a SYN carries begins behind it.
+        patternBytes(segment.sequence + (segment.flags.includes("S") ? 1 : 0), segment.length),
         "payload of a sent segment",
       );
       return segment;
