@@ -1,10 +1,20 @@
 /**
- * The device under a program's stack: a TAP or TUN device of its own.
+ * The device under a program's stack: a TAP or TUN device of its own, or an interface that the host has.
  *
  * @module
  */
 
-import { type Device, IpAddress, IpPrefix, type Logger, openTap, openTun } from "../mod.ts";
+import {
+  type Device,
+  HostGuard,
+  IpAddress,
+  IpPrefix,
+  type Logger,
+  openPacketSocket,
+  openTap,
+  openTun,
+  Rtnetlink,
+} from "../mod.ts";
 import { type Option, toggle, UsageError } from "./cli.ts";
 import { controlOptions, type ControlValues } from "./control/server.ts";
 import { type LinkAddresses, setUpHost } from "./host_side.ts";
@@ -18,11 +28,17 @@ const defaultHost = IpPrefix.parse("192.0.2.1/24");
 export const deviceOptions = {
   tap: optional("NAME", "Name of the TAP device (default: the next free of tap0, tap1, ...)", interfaceName),
   tun: optional("NAME", "Use a TUN device of that name, which carries IP without Ethernet", interfaceName),
+  interface: optional("NAME", "Use an interface that the host has, and goes on using, like eth0", interfaceName),
+  guard: toggle("Keep the host's kernel from answering for the stack's address on --interface"),
   promiscuous: toggle("Accept frames and packets for any destination"),
-  address: optional("CIDR", "The stack's address (default: 192.0.2.2/24)", interfaceAddress),
+  address: optional("CIDR", "The stack's address (default: 192.0.2.2/24, or the --interface's own)", interfaceAddress),
   host: optional("CIDR", "The host's address on the device (default: 192.0.2.1/24)", interfaceAddress),
-  gateway: optional("ADDRESS", "The stack's router (default: the host)", hostAddress),
-  mac: optional("MAC", "The stack's Ethernet address (default: a random one)", stationAddress),
+  gateway: optional("ADDRESS", "The stack's router (default: the host, or the host's on --interface)", hostAddress),
+  mac: optional(
+    "MAC",
+    "The stack's Ethernet address (default: a random one, or the --interface's own)",
+    stationAddress,
+  ),
   // RFC 791: every IPv4 module must be able to forward 68 bytes. 65521 leaves room for the Ethernet header.
   mtu: optional("BYTES", "Largest IP packet that the device carries (default: 1500)", wholeNumber(68, 65521)),
   "busy-poll": optional(
@@ -30,6 +46,7 @@ export const deviceOptions = {
     "How long to look for frames before sleeping (default: 50)",
     wholeNumber(0, 1_000_000),
   ),
+  "no-offload": toggle("Leave no checksum or segmentation to the kernel: the frames are those of a real wire"),
   ...linkOptions,
   ...controlOptions,
 } as const;
@@ -44,6 +61,10 @@ export interface DeviceValues extends LinkValues, ControlValues {
   readonly tap: string | null;
   /** The TUN device's name, or null for a TAP device. */
   readonly tun: string | null;
+  /** The name of the host's interface, or null for a device of the program's own. */
+  readonly interface: string | null;
+  /** Keep the host's kernel from answering for the stack's address. */
+  readonly guard: boolean;
   /** Accept frames and packets for any destination. */
   readonly promiscuous: boolean;
   /** The stack's address, or null for the default. */
@@ -56,6 +77,8 @@ export interface DeviceValues extends LinkValues, ControlValues {
   readonly mac: string | null;
   /** The largest IP packet in bytes, or null for the default. */
   readonly mtu: number | null;
+  /** Leave no checksum or segmentation to the kernel. */
+  readonly "no-offload": boolean;
   /** Microseconds of looking for frames before sleeping, or null for the default. */
   readonly "busy-poll": number | null;
 }
@@ -116,25 +139,85 @@ export interface OpenLink {
  * @throws {Error} If it cannot be done. Nothing is left behind.
  */
 export function openLink(values: DeviceValues, logger: Logger): OpenLink {
+  refuseContradictions(values);
+  return values.interface === null
+    ? openOwnDevice(values, logger)
+    : openHostInterface(values.interface, values, logger);
+}
+
+/** Options that say nothing together. */
+const contradictions = [
+  ["tun", "tap", "a device is one or the other"],
+  ["tun", "mac", "a TUN device has no Ethernet address"],
+  ["interface", "tap", "an interface of the host is no device of its own"],
+  ["interface", "tun", "an interface of the host is no device of its own"],
+  ["interface", "host", "the host keeps the addresses that it has there"],
+  ["interface", "mtu", "the host's interface has an MTU already"],
+] as const;
+
+function refuseContradictions(values: DeviceValues): void {
+  for (const [one, other, reason] of contradictions) {
+    if (values[one] === null || values[other] === null) continue;
+    throw new UsageError(`Cannot use --${one} with --${other}: ${reason}`);
+  }
+  if (values.guard && values.interface === null) {
+    throw new UsageError("Cannot use --guard without --interface: on a device of its own the stack is alone");
+  }
+}
+
+function openOwnDevice(values: DeviceValues, logger: Logger): OpenLink {
   const { tap, tun, mac, mtu } = values;
-  if (tun !== null && tap !== null) throw new UsageError("Cannot use both --tap and --tun: choose one");
-  if (tun !== null && mac !== null) throw new UsageError("Cannot use --mac with --tun: a TUN device has no addresses");
   const addresses = chooseAddresses(values);
-  const gateway = chooseGateway(values.gateway, addresses);
+  const gateway = chooseGateway(values.gateway ?? addresses.host.address, addresses.address);
   // A persistent device may be on already: it is the host side that knows what to undo.
+  const common = { up: false, offload: !values["no-offload"] };
   const device = tun !== null
-    ? openTun({ up: false, name: tun })
-    : openTap({ up: false, ...(tap === null ? {} : { name: tap }), ...(mac === null ? {} : { mac }) });
+    ? openTun({ ...common, name: tun })
+    : openTap({ ...common, ...(tap === null ? {} : { name: tap }), ...(mac === null ? {} : { mac }) });
+  const setUp = () => setUpHost(device, addresses, mtu, logger);
+  return finishLink(device, { ...addresses, gateway }, values, setUp, logger);
+}
+
+function openHostInterface(name: string, values: DeviceValues, logger: Logger): OpenLink {
+  const { mac, promiscuous, guard } = values;
+  using kernel = new Rtnetlink();
+  const { index } = kernel.link(name);
+  const own = kernel.addresses(name).map(({ prefix }) => prefix).filter(({ address }) => address.family === 4);
+  const address = values.address ?? own[0];
+  if (address === undefined) {
+    throw new UsageError(`Cannot use the address of ${name}: it has none of IPv4, give one with --address`);
+  }
+  if (!guard && own.some((prefix) => prefix.address.equals(address.address))) {
+    throw new UsageError(
+      `Cannot share ${address.address} with the host, which would reset the stack's connections: ` +
+        "take it over with --guard, or give another one with --address",
+    );
+  }
+  const router = kernel.routes().find((route) => route.destination.length === 0 && route.index === index)?.gateway;
+  const onLink = router !== null && router !== undefined && address.contains(router) ? router : null;
+  const gateway = values.gateway === null ? onLink : chooseGateway(values.gateway, address);
+  const device = openPacketSocket({ interface: name, promiscuous, ...(mac === null ? {} : { mac }) });
+  const setUp = () => guard ? new HostGuard({ link: name, addresses: [address.address], logger }) : null;
+  return finishLink(device, { address, host: null, gateway }, values, setUp, logger);
+}
+
+/** Puts in front of a device what the options say, and changes the host; `setUp` returns what undoes that. */
+function finishLink(
+  device: Device,
+  addresses: Pick<OpenLink, "address" | "host" | "gateway">,
+  values: DeviceValues,
+  setUp: () => Disposable | null,
+  logger: Logger,
+): OpenLink {
   try {
     const wrapped = wrapLink(device, values, logger);
     try {
-      const changes = setUpHost(device, addresses, mtu, logger);
+      const changes = setUp();
       return {
         ...addresses,
         ...wrapped,
-        gateway,
         promiscuous: values.promiscuous,
-        undo: () => changes[Symbol.dispose](),
+        undo: () => changes?.[Symbol.dispose](),
       };
     } catch (error) {
       wrapped.finish();
@@ -146,9 +229,8 @@ export function openLink(values: DeviceValues, logger: Logger): OpenLink {
   }
 }
 
-/** The router that was given, if it is on the link; else the host. */
-function chooseGateway(given: IpAddress | null, { address, host }: LinkAddresses): IpAddress {
-  if (given === null) return host.address;
-  if (address.contains(given) && !given.equals(address.address)) return given;
-  throw new UsageError(`Cannot use --gateway ${given}: give another address in the network of ${address}`);
+/** The router, if it is on the link. */
+function chooseGateway(gateway: IpAddress, address: IpPrefix): IpAddress {
+  if (address.contains(gateway) && !gateway.equals(address.address)) return gateway;
+  throw new UsageError(`Cannot use --gateway ${gateway}: give another address in the network of ${address}`);
 }

@@ -108,6 +108,14 @@ export abstract class DescriptorDevice implements Device {
   /** The longest frame that the MTU allows, in bytes, link header included. */
   protected abstract get frameBytes(): number;
 
+  /**
+   * Reads the next frame into `room`, behind its virtio-net header where the device has those, and returns their
+   * length; -1 with an errno where there is none.
+   */
+  protected readFrame(room: Uint8Array<ArrayBuffer>): number {
+    return this.libc.calls.read(this.#descriptor, room, room.length);
+  }
+
   /** Called when a longer frame was received: the MTU may have been changed on the kernel's side. */
   protected abstract oversized(): void;
 
@@ -161,7 +169,7 @@ export abstract class DescriptorDevice implements Device {
     const { headerBytes } = this;
     for (;;) {
       const room = packet.viewFrom(host.headroom - headerBytes);
-      const read = this.libc.calls.read(this.#descriptor, room, room.length);
+      const read = this.readFrame(room);
       if (read < 0) {
         this.#receiveFailed(this.libc.errno);
         return null;

@@ -37,6 +37,8 @@ export interface LibcCalls {
   send(descriptor: number, buffer: BufferSource, length: number, flags: number): number;
   /** recv(2) */
   recv(descriptor: number, buffer: BufferSource, length: number, flags: number): number;
+  /** recvmsg(2) */
+  recvmsg(descriptor: number, message: BufferSource, flags: number): number;
   /** unshare(2) */
   unshare(flags: number): number;
   /** setns(2) */
@@ -60,6 +62,7 @@ const table = {
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   unshare: { parameters: ["i32"], result: "i32" },
   setns: { parameters: ["i32", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
