@@ -238,6 +238,10 @@ Deno.test("TCP shows its options", () => {
     `${tcpPrefix}Flags [.], ack 500, win 4096, options [nop,nop,sack 2 {1:3}{5:4!}], length 0`,
   );
   assertEquals(
+    textOf(ipv4(6, tcp(0x02, "2202 220a 01020304050607ff"))),
+    `${tcpPrefix}Flags [S], seq 1000, win 4096, options [tfo cookiereq,tfo cookie 01020304050607ff], length 0`,
+  );
+  assertEquals(
     textOf(ipv4(6, tcp(0x10, "fe04 f989 0203 0000"))),
     `${tcpPrefix}Flags [.], ack 500, win 4096, options [option 254 of 4 bytes,option 2 of 3 bytes,eol], length 0`,
   );

@@ -131,5 +131,10 @@ function describeOption(view: DataView, at: number, kind: number, length: number
     });
     return `sack ${blocks.length} ${blocks.join("")}`;
   }
+  if (kind === OptionKind.fastOpen) {
+    const cookie = Array.from({ length: length - 2 }, (_, byte) => view.getUint8(at + 2 + byte));
+    if (cookie.length === 0) return "tfo cookiereq";
+    return `tfo cookie ${cookie.map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+  }
   return `option ${kind} of ${length} bytes`;
 }
