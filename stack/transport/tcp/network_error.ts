@@ -22,6 +22,7 @@ export function networkErrorArrives(connection: Connection, kind: ErrorKind, seq
   if (kind === ErrorKind.packetTooBig) return packetTooBig(connection, mtu);
   // RFC 5461: while connecting, an unreachable peer is an answer; later it is a passing trouble.
   if (connection.state >= State.established || kind === ErrorKind.timeExceeded) return;
+  if (!connection.context.options.heedNetworkErrors) return;
   if (connection.passive) connection.finish(null);
   else unreachable(connection, kind);
 }

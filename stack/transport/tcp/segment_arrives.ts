@@ -5,6 +5,7 @@
  * @module
  */
 
+import { segmentCount } from "../../link/segmentation.ts";
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Connection } from "./connection.ts";
@@ -21,7 +22,7 @@ const believedAge = 65_535;
 
 /** Handles a segment of a connection. The packet stays the caller's. */
 export function segmentArrives(connection: Connection, segment: Segment): void {
-  connection.segmentsReceived++;
+  connection.segmentsReceived += segmentCount(segment.packet);
   if (connection.state === State.synSent) arrivesInSynSent(connection, segment);
   else arrivesSynchronized(connection, segment);
   if (!connection.finished) connection.queueFlush();

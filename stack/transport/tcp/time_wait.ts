@@ -5,17 +5,15 @@
  * @module
  */
 
-import { after, before } from "../../sequence.ts";
-import type { Timer, Timers } from "../../timers.ts";
+import { add, after, before, notBefore } from "../../sequence.ts";
+import type { Timer } from "../../timers.ts";
 import type { Path } from "../../network/path.ts";
-import type { Random } from "../../random.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type Flow, FlowTable } from "../flow_table.ts";
-import type { ChallengeBudget } from "./challenge.ts";
 import type { Connection } from "./connection.ts";
-import type { TcpCounters } from "./context.ts";
+import type { TcpContext, TcpCounters } from "./context.ts";
+import { Flag } from "./header.ts";
 import type { Segment } from "./segment.ts";
-import type { SegmentWriter } from "./segment_writer.ts";
 
 /** Most connections in TIME-WAIT; when there are more, the oldest is forgotten. */
 export const maximumTimeWait = 16_384;
@@ -34,6 +32,8 @@ export class TimeWait implements Flow<TimeWait> {
   readonly rcvNxt: number;
   /** The window field that is announced, as it goes into the header. */
   readonly window: number;
+  /** Its shift count. */
+  readonly windowScale: number;
   /** Whether timestamps are in use. */
   readonly timestamps: boolean;
   /** TS.Recent. */
@@ -58,7 +58,8 @@ export class TimeWait implements Flow<TimeWait> {
     this.path = connection.path;
     this.sndNxt = connection.sender.sndNxt;
     this.rcvNxt = connection.receiver.rcvNxt;
-    this.window = Math.min(65535, Math.floor(connection.receiver.window / 2 ** connection.receiver.windowScale));
+    this.windowScale = connection.receiver.windowScale;
+    this.window = Math.min(65535, Math.floor(connection.receiver.window / 2 ** this.windowScale));
     this.timestamps = connection.timestamps;
     this.recentTimestamp = connection.receiver.recentTimestamp;
     this.timestampOffset = (connection.timestampNow - Math.floor(connection.now)) >>> 0;
@@ -69,11 +70,9 @@ export class TimeWait implements Flow<TimeWait> {
 
 /** All connections in TIME-WAIT. */
 export class TimeWaitTable {
-  readonly #timers: Timers;
+  readonly #context: TcpContext<Connection>;
   readonly #timer: Timer;
-  readonly #writer: SegmentWriter;
   readonly #counters: TcpCounters;
-  readonly #challenges: ChallengeBudget;
   readonly #flows: FlowTable<TimeWait>;
   /** In order of their deadlines: all wait equally long. */
   readonly #order = new Set<TimeWait>();
@@ -81,21 +80,16 @@ export class TimeWaitTable {
   duration: number;
 
   /** An empty table; each connection stays for `duration` milliseconds. */
-  constructor(
-    timers: Timers,
-    random: Random,
-    writer: SegmentWriter,
-    counters: TcpCounters,
-    challenges: ChallengeBudget,
-    duration: number,
-  ) {
-    this.#timers = timers;
-    this.#timer = timers.create(() => this.#expire());
-    this.#writer = writer;
-    this.#counters = counters;
-    this.#challenges = challenges;
-    this.#flows = new FlowTable(random);
+  constructor(context: TcpContext<Connection>, duration: number) {
+    this.#context = context;
+    this.#timer = context.timers.create(() => this.#expire());
+    this.#counters = context.counters;
+    this.#flows = new FlowTable(context.random);
     this.duration = duration;
+  }
+
+  get #now(): number {
+    return this.#context.timers.clock.now();
   }
 
   /** How many there are. */
@@ -158,10 +152,28 @@ export class TimeWaitTable {
   segmentArrives(entry: TimeWait, segment: Segment, listening: boolean): boolean {
     // RFC 1337 section 3: a reset must not cut the waiting short.
     if (segment.rst) return false;
-    if (segment.syn && !segment.ack && listening && this.#mayBegin(entry, segment)) {
+    if (segment.syn && this.#context.options.trustSyns && inWindow(entry, segment)) {
+      const { writer } = this.#context;
+      writer.writeReset(
+        entry.path,
+        entry.local.port,
+        entry.remote.port,
+        Flag.rst | Flag.ack,
+        entry.sndNxt,
+        entry.rcvNxt,
+      );
+      this.remove(entry);
+      return false;
+    }
+    if (segment.syn && !segment.ack && !segment.fin && listening && this.#mayBegin(entry, segment)) {
       this.#counters.timeWaitReused++;
       this.remove(entry);
       return true;
+    }
+    // Fifth check of RFC 9293 section 3.10.7.4. No TCP sends such a segment, so nobody misses an answer.
+    if (!segment.ack && !segment.syn) {
+      this.#counters.unexpected++;
+      return false;
     }
     if (segment.fin && segment.end === entry.rcvNxt) this.#arrivesFin(entry, segment);
     else if (!this.#acceptable(entry, segment)) this.#challenge(entry);
@@ -189,7 +201,7 @@ export class TimeWaitTable {
 
   /** Answers what is not acceptable, within the limit: two ends that disagree must not answer each other for ever. */
   #challenge(entry: TimeWait): void {
-    if (!this.#challenges.take(this.#timers.clock.now())) {
+    if (!this.#context.challenges.take(this.#now)) {
       this.#counters.challengeAcksSuppressed++;
       return;
     }
@@ -207,8 +219,8 @@ export class TimeWaitTable {
   }
 
   #acknowledge(entry: TimeWait): void {
-    const now = Math.floor(this.#timers.clock.now());
-    this.#writer.writeAcknowledgement(
+    const now = Math.floor(this.#now);
+    this.#context.writer.writeAcknowledgement(
       entry.path,
       entry.local.port,
       entry.remote.port,
@@ -223,13 +235,13 @@ export class TimeWaitTable {
 
   #restart(entry: TimeWait): void {
     this.#order.delete(entry);
-    entry.deadline = this.#timers.clock.now() + this.duration;
+    entry.deadline = this.#now + this.duration;
     this.#order.add(entry);
     if (!this.#timer.running) this.#timer.startAt(entry.deadline);
   }
 
   #expire(): void {
-    const now = this.#timers.clock.now();
+    const now = this.#now;
     for (const entry of this.#order) {
       if (entry.deadline > now) {
         this.#timer.startAt(entry.deadline);
@@ -238,4 +250,9 @@ export class TimeWaitTable {
       this.remove(entry);
     }
   }
+}
+
+/** Whether a segment begins in the window that was announced. */
+function inWindow({ rcvNxt, window, windowScale }: TimeWait, { sequence }: Segment): boolean {
+  return notBefore(sequence, rcvNxt) && before(sequence, add(rcvNxt, window << windowScale));
 }

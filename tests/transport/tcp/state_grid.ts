@@ -46,6 +46,7 @@
  *    acknowledged.
  * 4. The text of RFC 9293 answers with ACK, its section 3.5 (figure 7) and section 3.10.7.4 ("trimming off any portions
  *    that lie outside the window (including SYN and FIN)") take the acknowledgement.
+ * 5. RFC 9293 drops a segment without ACK only when it lies in the window. No TCP sends one in any place.
  *
  * @module
  */
@@ -188,9 +189,9 @@ export const stateGrid: Readonly<Record<string, string>> = {
     ACK,FIN none            ack     ack               -                  -                -                ack    ack
     ACK,FIN,data old,unsent ack
     ACK dup                 ack     ack               -                  -                -                ack    ack
-    ACK new                 ack     ack>CLOSED[2]     ->CLOSED           ->CLOSED         ->CLOSED         ack    ack
+    ACK new                 ack     ->CLOSED[2]       ->CLOSED           ->CLOSED         ->CLOSED         ack    ack
     FIN dup                 ack     ack               ack[3]             ack[3]           ack[3]           ack    ack
-    FIN new                 ack     ack>CLOSED[2]     ->CLOSED           ->CLOSED         ->CLOSED         ack    ack
+    FIN new                 ack     ->CLOSED[2]       ->CLOSED           ->CLOSED         ->CLOSED         ack    ack
     data none               ack     -                 -                  -                -                ack    ack
     data dup                ack     ack[3]            ack[3]             ack[3]           ack[3]           ack    ack
     data new                ack     ->CLOSED          ->CLOSED           ->CLOSED         ->CLOSED         ack    ack
@@ -203,8 +204,9 @@ export const stateGrid: Readonly<Record<string, string>> = {
     RST any                 -
     SYN none                ack     ack    ack    syn+ack>SYN-RECEIVED syn+ack>SYN-RECEIVED syn+ack>SYN-RECEIVED syn+ack>SYN-RECEIVED
     SYN old,dup,new,unsent  ack
-    ACK any                 ack     ack    -      ack                  ack                  ack                  ack
-    FIN,data any            ack
+    ACK,FIN,data none       -[5]
+    ACK old,dup,new,unsent  ack     ack    -      ack                  ack                  ack                  ack
+    FIN,data old,dup,new,unsent ack
   `,
 };
 
