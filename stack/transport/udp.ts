@@ -5,7 +5,7 @@
  */
 
 import type { Family, IpAddress } from "../address.ts";
-import { addUint16, checksum, sum, verify } from "../checksum.ts";
+import { addUint16, sum, verify } from "../checksum.ts";
 import type { Counters } from "../counters.ts";
 import { type ErrorName, makeError } from "../errors.ts";
 import type { Nic } from "../link/nic.ts";
@@ -16,6 +16,7 @@ import type { Random } from "../random.ts";
 import { AddressCache } from "./address_cache.ts";
 import { formatEndpoint } from "./endpoint.ts";
 import { FlowTable } from "./flow_table.ts";
+import { finishChecksum } from "./outgoing_checksum.ts";
 import { type PortRequest, type PortReservation, type Ports, Sharing } from "./ports.ts";
 import { type GroupMembership, NicGroups } from "./udp_groups.ts";
 import {
@@ -215,11 +216,8 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     view.setUint16(at + UdpOffset.sourcePort, session.sourcePort);
     view.setUint16(at + UdpOffset.destinationPort, session.destinationPort);
     view.setUint16(at + UdpOffset.length, length);
-    view.setUint16(at + UdpOffset.checksum, 0);
-    const field = checksum(view, at, length, addUint16(length, path.pseudoSum));
-    // RFC 768: zero stands for no checksum, so a sum of zero is sent as its other representation.
-    view.setUint16(at + UdpOffset.checksum, field === 0 ? 0xffff : field);
     packet.transportAt = at;
+    finishChecksum(packet, UdpOffset.checksum, path);
     this.counters.sent++;
     return path.network.push(packet, path);
   }
