@@ -51,7 +51,7 @@ export class LossRecovery {
   readonly #scoreboard: Scoreboard;
   readonly #rtt: RttEstimator;
   readonly #window: CongestionWindow;
-  readonly #control: CongestionControl;
+  #control: CongestionControl;
   /** SND.NXT when recovery began: it ends when everything before is acknowledged. */
   #point = 0;
   /** Whether nothing behind the point has been acknowledged: duplicate ACKs may come from the recovery itself. */
@@ -85,6 +85,11 @@ export class LossRecovery {
     this.#window = window;
     this.#control = control;
     this.rack = new Rack(rtt);
+  }
+
+  /** Goes on with another congestion control algorithm. */
+  useControl(control: CongestionControl): void {
+    this.#control = control;
   }
 
   /** Whether lost segments are being repaired. */
@@ -121,7 +126,7 @@ export class LossRecovery {
 
     const lostMore = scoreboard.lost - scoreboard.retransmitted > toRepair;
     if (this.state < RecoveryState.recovery) {
-      if (scoreboard.lost > 0) this.#enterRecovery(sample, ack.delivered);
+      if (scoreboard.lost > 0) this.#enterRecovery(sample, ack.delivered, ack.advanced);
       else this.state = scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
     }
     if (this.state === RecoveryState.recovery) {
@@ -137,7 +142,7 @@ export class LossRecovery {
   /** The reordering timer expired: marks what must be lost by now. */
   reorderingTimedOut(sample: AckSample): void {
     this.#detectByRack(sample.now);
-    if (this.#scoreboard.lost > 0 && this.state < RecoveryState.recovery) this.#enterRecovery(sample, 0);
+    if (this.#scoreboard.lost > 0 && this.state < RecoveryState.recovery) this.#enterRecovery(sample, 0, 0);
     if (this.state === RecoveryState.recovery) this.#reduceProportionally(0, false, true, true);
   }
 
@@ -249,11 +254,14 @@ export class LossRecovery {
     }
   }
 
-  /** `delivered` is what the acknowledgement that shows the loss brought, in bytes. */
-  #enterRecovery(sample: AckSample, delivered: number): void {
+  /**
+   * `delivered` is what the acknowledgement that shows the loss brought, in bytes, and `advanced` the part of it that
+   * is no longer among what is out: it was in the network when the loss happened.
+   */
+  #enterRecovery(sample: AckSample, delivered: number, advanced: number): void {
     this.#rememberForUndo();
     const { outstanding, sacked } = this.#scoreboard;
-    this.#window.slowStartThreshold = this.#control.threshold(this.#window, outstanding, sample.now);
+    this.#window.slowStartThreshold = this.#control.threshold(this.#window, outstanding + advanced, sample.now);
     this.#repairUntil(sample.sndNxt);
     this.#prrDelivered = this.#prrOut = 0;
     // What was delivered before does not count as delivered in this recovery (the successor of RFC 6937 says so).

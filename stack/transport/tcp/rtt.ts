@@ -8,8 +8,10 @@
 export const initialTimeout = 1000;
 
 /**
- * Smallest time-out, in milliseconds. RFC 6298 section 2.4 asks for 1 s and notes that a smaller one may be chosen
- * where clocks allow it; 200 ms is what Linux uses.
+ * Least that the time-out exceeds the smoothed round-trip time by, and so the smallest time-out, in milliseconds.
+ * RFC 6298 section 2.4 asks for a time-out of 1 s and notes that a smaller one may be chosen where clocks allow it;
+ * 200 ms, and this way to apply it, is what Linux does: where round trips hardly vary, four times their variation is
+ * so little that the first queue on a long path would make the timer expire.
  */
 export const minimumTimeout = 200;
 
@@ -18,9 +20,6 @@ export const maximumTimeout = 120_000;
 
 /** Time-out after a SYN had to be sent again, in milliseconds (RFC 6298 section 5.7). */
 export const timeoutAfterLostSyn = 3000;
-
-/** Assumed clock granularity, in milliseconds: G of RFC 6298. */
-const granularity = 1;
 
 /** How long the windowed minimum remembers, in milliseconds (RFC 8985 section 6.2 suggests some such window). */
 const minimumWindow = 300_000;
@@ -37,7 +36,7 @@ export class RttEstimator {
   minimum: number = Infinity;
   /** How often the time-out has been doubled since the last fresh sample. */
   backoff: number = 0;
-  /** Smallest time-out. */
+  /** Least that the time-out exceeds the smoothed round-trip time by, in place of G in RFC 6298 section 2.3. */
   least: number = minimumTimeout;
   #timeout = initialTimeout;
   #minimumAt = 0;
@@ -64,7 +63,7 @@ export class RttEstimator {
       this.variance += (Math.abs(this.smoothed - rtt) - this.variance) / 4;
       this.smoothed += (rtt - this.smoothed) / 8;
     }
-    this.#setTimeout(this.smoothed + Math.max(granularity, 4 * this.variance));
+    this.#setTimeout(this.smoothed + Math.max(this.least, 4 * this.variance));
     this.backoff = 0;
   }
 

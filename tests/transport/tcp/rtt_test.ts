@@ -18,13 +18,21 @@ Deno.test("later samples: RTTVAR first, from the old SRTT (RFC 6298 2.3)", () =>
   rtt.sample(140, 1);
   assertEquals(rtt.variance, 0.75 * 50 + 0.25 * 40);
   assertEquals(rtt.smoothed, 0.875 * 100 + 0.125 * 140);
+  assertEquals(rtt.timeout, rtt.smoothed + minimumTimeout);
+  rtt.sample(400, 2);
   assertAlmostEquals(rtt.timeout, rtt.smoothed + 4 * rtt.variance);
+});
+
+Deno.test("round trips that never vary leave the time-out 200 ms above them: a queue must not make it expire", () => {
+  const rtt = new RttEstimator();
+  for (let sample = 0; sample < 100; sample++) rtt.sample(250, sample);
+  assertAlmostEquals(rtt.timeout, 450);
 });
 
 Deno.test("the time-out stays within its bounds", () => {
   const rtt = new RttEstimator();
-  for (let sample = 0; sample < 50; sample++) rtt.sample(1, sample);
-  assertEquals(rtt.timeout, minimumTimeout);
+  for (let sample = 0; sample < 50; sample++) rtt.sample(0, sample);
+  assertAlmostEquals(rtt.timeout, minimumTimeout);
   for (let sample = 0; sample < 50; sample++) rtt.sample(1e6, sample);
   assertEquals(rtt.timeout, maximumTimeout);
 });
@@ -47,7 +55,7 @@ Deno.test("after a lost SYN the time-out is three seconds until the next sample 
   rtt.synWasLost();
   assertEquals([rtt.timeout, rtt.backoff], [3000, 0]);
   rtt.sample(10, 0);
-  assertEquals(rtt.timeout, minimumTimeout);
+  assertEquals(rtt.timeout, 10 + minimumTimeout);
 });
 
 Deno.test("the minimum is forgotten after five minutes", () => {
