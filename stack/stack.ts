@@ -19,6 +19,7 @@ import type { Logger } from "./logger.ts";
 import { Addresses } from "./network/addresses.ts";
 import { Icmpv4 } from "./network/icmpv4.ts";
 import { Ipv4 } from "./network/ipv4.ts";
+import { Ipv4Forwarder } from "./network/ipv4_forward.ts";
 import { Neighbors } from "./network/neighbors.ts";
 import { NetworkTable } from "./network/networks.ts";
 import { Routes } from "./network/routes.ts";
@@ -63,6 +64,8 @@ export interface StackOptions {
   busyPoll?: number;
   /** The most memory for packets, in bytes. Default 64 MiB. */
   packetMemory?: number;
+  /** Forward packets between interfaces; see {@linkcode Stack.forwarding}. Default false. */
+  forwarding?: boolean;
   /** Settings of TCP. */
   tcp?: TcpConfiguration;
 }
@@ -130,6 +133,7 @@ export class Stack implements AsyncDisposable {
   readonly #bareIp: BareIp;
   readonly #addresses: Addresses;
   readonly #ipv4: Ipv4;
+  readonly #forwarder: Ipv4Forwarder;
   readonly #echo: Echo;
   readonly #loop: EventLoop | null;
   #pollsDevices = false;
@@ -165,6 +169,8 @@ export class Stack implements AsyncDisposable {
       counters,
       headroom: linkHeadroom,
     });
+    this.#forwarder = new Ipv4Forwarder({ network: ipv4, routes, neighbors, counters });
+    this.forwarding = options.forwarding ?? false;
     const networks = new NetworkTable(ipv4);
     this.#headroom = linkHeadroom + ipv4.headerBytes + tcpHeaderBytes;
     const headroom = this.#headroom;
@@ -198,6 +204,18 @@ export class Stack implements AsyncDisposable {
   /** The interfaces, in the order in which they were attached; the first is the loopback. */
   get nics(): readonly Nic[] {
     return this.#nics;
+  }
+
+  /**
+   * Whether packets for other hosts are sent on by the routes, as a router does (RFC 1812): with one less time to live,
+   * in fragments where they are allowed and needed, and with ICMP errors to their senders where that cannot be.
+   */
+  get forwarding(): boolean {
+    return this.#ipv4.forward !== null;
+  }
+
+  set forwarding(forwarding: boolean) {
+    this.#ipv4.forward = forwarding ? (packet) => this.#forwarder.forward(packet) : null;
   }
 
   /** Who watches TCP, or null. */

@@ -7,7 +7,7 @@
 import { IpAddress } from "../address.ts";
 import { checksum, verify } from "../checksum.ts";
 import type { Counters } from "../counters.ts";
-import type { Nic } from "../link/nic.ts";
+import type { LinkSession, Nic } from "../link/nic.ts";
 import { completeChecksum, cutSegment, longestPacket, segmentCount } from "../link/segmentation.ts";
 import type { Packet, PacketPool } from "../packet.ts";
 import { ErrorKind, type TransportProtocol, Verdict } from "../protocol.ts";
@@ -209,7 +209,7 @@ export class Ipv4 implements NetworkProtocol {
     packet.nic = path.nic.index;
     const mtu = Math.min(path.mtu, path.nic.mtu);
     if (longestPacket(packet, at) > mtu) {
-      if (!path.dontFragment) return this.#fragmentSegments(packet, path, mtu);
+      if (!path.dontFragment) return this.sendFragments(packet, path.neighbor, mtu);
       this.counters.tooBig++;
       return this.#fail(packet, ErrorKind.packetTooBig, mtu);
     }
@@ -351,9 +351,12 @@ export class Ipv4 implements NetworkProtocol {
     view.setUint16(at + Ipv4Field.checksum, checksum(view, at, ipv4HeaderBytes));
   }
 
-  /** Sends a packet, or each of the segments that it stands for, in parts of at most `mtu` bytes. Consumes the packet. */
-  #fragmentSegments(packet: Packet, path: Path, mtu: number): Verdict {
-    if (packet.segmentBytes === 0) return this.#fragment(packet, path, mtu);
+  /**
+   * Sends a packet whose header is in place, or each of the segments that it stands for, in parts of at most `mtu`
+   * bytes to `neighbor`. Consumes the packet.
+   */
+  sendFragments(packet: Packet, neighbor: LinkSession, mtu: number): Verdict {
+    if (packet.segmentBytes === 0) return this.#fragment(packet, neighbor, mtu);
     const count = segmentCount(packet);
     let verdict: Verdict = Verdict.done;
     for (let index = 0; index < count && verdict !== Verdict.dropped; index++) {
@@ -364,7 +367,7 @@ export class Ipv4 implements NetworkProtocol {
       } else {
         this.#noteHeader(segment, segment.head);
         segment.networkAt = segment.head;
-        verdict = this.#fragment(segment, path, mtu);
+        verdict = this.#fragment(segment, neighbor, mtu);
       }
     }
     packet.release();
@@ -372,10 +375,11 @@ export class Ipv4 implements NetworkProtocol {
   }
 
   /** Sends a packet, whose header is in place, in parts of at most `mtu` bytes. Consumes the packet. */
-  #fragment(packet: Packet, path: Path, mtu: number): Verdict {
+  #fragment(packet: Packet, neighbor: LinkSession, mtu: number): Verdict {
     completeChecksum(packet);
-    const payload = packet.length - ipv4HeaderBytes;
-    const room = fragmentPayloadBytes(mtu);
+    const header = headerBytesAt(packet.view, packet.networkAt);
+    const payload = packet.length - header;
+    const room = fragmentPayloadBytes(mtu, header);
     let verdict: Verdict = Verdict.done;
     for (let offset = 0; offset < payload; offset += room) {
       const fragment = copyFragment(packet, offset, Math.min(room, payload - offset), this.#pool, this.#headroom);
@@ -385,7 +389,7 @@ export class Ipv4 implements NetworkProtocol {
       }
       this.#noteHeader(fragment, fragment.head);
       this.counters.sent++;
-      verdict = this.#neighbors.push(fragment, path.neighbor);
+      verdict = this.#neighbors.push(fragment, neighbor);
     }
     this.counters.fragmented++;
     packet.release();
