@@ -21,6 +21,7 @@ export type ErrorName =
   | "InvalidData"
   | "NetworkUnreachable"
   | "NotConnected"
+  | "NotFound"
   | "NotSupported"
   | "PermissionDenied"
   | "TimedOut";

@@ -12,6 +12,8 @@ const ranks: readonly (readonly [pattern: RegExp, rank: number])[] = [
   // What looks at all layers, or drives them, from outside.
   [/^stack\/(describe|connection_log|snapshot)/, 5],
   [/^stack\/(event_loop|portable_poller)\.ts$/, 5],
+  // The stack with all adaptors on board.
+  [/^stack\/application\/full\.ts$/, 6.5],
   [/^stack\/application\//, 5],
   [/^stack\/stack\.ts$/, 6],
   [/^stack\/[^/]+\.ts$/, 0],

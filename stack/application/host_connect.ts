@@ -23,7 +23,7 @@ export function isAddress(hostname: string): boolean {
  * @throws {Error} What the attempt to connect to the last of its addresses threw.
  */
 export async function connectToHost(
-  network: TcpNetwork,
+  network: Pick<TcpNetwork, "connect">,
   lookup: Lookup | null,
   options: TcpConnectOptions,
 ): Promise<TcpConn> {

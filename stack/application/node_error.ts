@@ -20,6 +20,7 @@ const codes: Readonly<Record<ErrorName, string>> = {
   InvalidData: "EINVAL",
   NetworkUnreachable: "ENETUNREACH",
   NotConnected: "ENOTCONN",
+  NotFound: "ENOTFOUND",
   NotSupported: "ENOTSUP",
   PermissionDenied: "EACCES",
   TimedOut: "ETIMEDOUT",
