@@ -231,7 +231,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (fastOpen === null) return;
     const { cache } = context.fastOpen;
     const { address } = this.remote;
-    if (!fastOpen.lost) cache.answered(address);
+    if (!fastOpen.lost) cache.answered(address, options.maximumSegmentSize);
     if (options.fastOpenBytes > 0) {
       const cookie = options.fastOpenCookie.slice(0, options.fastOpenBytes);
       cache.learn(address, cookie, options.fastOpenExperimental, options.maximumSegmentSize);
@@ -239,6 +239,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (sender.bytesSent === 0) return;
     fastOpen.succeeded = after(sender.sndUna, add(sender.initialSequence, 1));
     if (fastOpen.succeeded) context.counters.fastOpenActive++;
+    else if (options.fastOpenBytes <= 0) cache.refused(address);
     if (sender.scoreboard.count === 0) return;
     // What the server did not take was not lost on the way: it is sent again at once, and the window stays.
     context.counters.fastOpenActiveRefused++;

@@ -80,10 +80,22 @@ export class FastOpenCache {
     entry.losses = 0;
   }
 
-  /** A SYN with data has been answered: such SYNs arrive. */
-  answered(server: IpAddress): void {
+  /** A SYN with data has been answered: such SYNs arrive. The answer announced `maximumSegmentSize`. */
+  answered(server: IpAddress, maximumSegmentSize: number): void {
     const known = this.#servers.get(server.toString());
-    if (known !== undefined) known.losses = 0;
+    if (known === undefined) return;
+    known.losses = 0;
+    known.maximumSegmentSize = maximumSegmentSize;
+  }
+
+  /**
+   * A server has taken none of the data and sent no other cookie: it does not want Fast Open, for now at least. That
+   * must be remembered (RFC 7413 section 4.1.3.1).
+   */
+  refused(server: IpAddress): void {
+    const entry = this.#remember(server);
+    entry.losses = lossesUntilPause;
+    entry.lostAt = this.#clock.now();
   }
 
   /** A SYN with data, or one that asked for a cookie, has not been answered in time. */

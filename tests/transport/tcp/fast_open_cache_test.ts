@@ -53,7 +53,7 @@ Deno.test("a pause is never longer than a day", () => {
 Deno.test("an answer ends the count of lost SYNs", () => {
   const cache = new FastOpenCache(new VirtualClock());
   cache.lost(server);
-  cache.answered(server);
+  cache.answered(server, 1460);
   cache.lost(server);
   assertEquals(cache.allows(server), true);
 });
@@ -67,4 +67,23 @@ Deno.test("one server or all can be forgotten", () => {
   assertEquals([cache.get(server), cache.get(other)?.cookie], [null, cookie]);
   cache.clear();
   assertEquals(cache.size, 0);
+});
+
+Deno.test("a server that takes no data in a SYN is not tried with them for a while (RFC 7413 4.1.3.1)", () => {
+  const clock = new VirtualClock();
+  const cache = new FastOpenCache(clock);
+  cache.learn(server, cookie, false, 1460);
+  cache.refused(server);
+  assertEquals(cache.allows(server), false);
+  clock.set(clock.now() + 60_000);
+  assertEquals(cache.allows(server), true);
+});
+
+Deno.test("an answer without a cookie brings the segment size up to date", () => {
+  const cache = new FastOpenCache(new VirtualClock());
+  cache.answered(server, 900);
+  assertEquals(cache.get(server), null);
+  cache.learn(server, cookie, false, 1460);
+  cache.answered(server, 900);
+  assertEquals([cache.get(server)?.cookie, cache.get(server)?.maximumSegmentSize], [cookie, 900]);
 });
