@@ -146,6 +146,24 @@ export class Receiver {
     this.lastAckSent = this.rcvNxt;
   }
 
+  /**
+   * Keeps the data of the SYN of a peer that opens when we do, until the handshake is complete (RFC 9293
+   * section 3.10.7.3). They are not acknowledged before. A FIN comes again.
+   */
+  hold({ length, dataAt, packet }: Segment): void {
+    const end = earlier(add(this.rcvNxt, length), this.rightEdge);
+    if (length === 0 || !before(this.rcvNxt, end) || !this.outOfOrder.add(this.rcvNxt, end)) return;
+    this.#write(this.rcvNxt, end, packet.bytes, dataAt);
+  }
+
+  /** The handshake is complete: takes what was held, and returns whether that was anything. */
+  takeHeld(now: number): boolean {
+    const ranges = this.outOfOrder;
+    if (ranges.count === 0 || ranges.firstStart !== this.rcvNxt) return false;
+    this.#advance(ranges.firstEnd, false, now);
+    return true;
+  }
+
   /** The data of the peer's SYN have been taken (RFC 7413): the window that our SYN and ACK announces lies behind them. */
   takenFromSyn(): void {
     this.rightEdge = add(this.rcvNxt, this.synWindow);
@@ -342,6 +360,12 @@ export class Receiver {
     }
     const hole = ranges.count > 0;
     this.#write(start, end, bytes, at);
+    this.#advance(end, hole, now);
+  }
+
+  /** Moves RCV.NXT to `end`, and over what is there already behind it; `hole` says whether this may close one. */
+  #advance(end: number, hole: boolean, now: number): void {
+    const ranges = this.outOfOrder;
     let next = end;
     while (ranges.count > 0 && notAfter(ranges.firstStart, next)) {
       next = later(next, ranges.firstEnd);

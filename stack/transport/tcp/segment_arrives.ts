@@ -55,6 +55,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
   takeSyn(connection, segment);
   if (!ours) {
     // Both ends opened at once (RFC 9293 section 3.5, figure 8).
+    connection.receiver.hold(segment);
     connection.setState(State.synReceived);
     connection.sendSyn();
     connection.timers.update();
@@ -206,6 +207,8 @@ function completesHandshake(connection: Connection, segment: Segment): boolean {
   if (connection.parent !== null && !connection.openedFast && !connection.parent.admits(connection)) return false;
   sender.setWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment));
   connection.established();
+  if (connection.finished) return false;
+  if (connection.receiver.takeHeld(segment.arrivedAt)) connection.observer?.readable();
   return !connection.finished;
 }
 
