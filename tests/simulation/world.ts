@@ -6,10 +6,12 @@
 
 import { assertEquals } from "@std/assert";
 import { IpAddress } from "../../stack/address.ts";
+import { capture, type CaptureSink } from "../../stack/link/capture.ts";
 import type { ImpairmentOptions } from "../../stack/link/impairment.ts";
 import { createWire } from "../../stack/link/wire.ts";
 import { SeededRandom } from "../../stack/random.ts";
 import { Stack } from "../../stack/stack.ts";
+import { State } from "../../stack/transport/tcp/state.ts";
 import type { TcpConfiguration } from "../../stack/transport/tcp/tcp.ts";
 import type { ConnectionObserver, Failure, UserConnection } from "../../stack/transport/tcp/user.ts";
 import { VirtualTime } from "../helpers/virtual_time.ts";
@@ -24,6 +26,8 @@ export interface WorldOptions {
   mtu?: number;
   /** Settings of TCP on both sides. */
   tcp?: TcpConfiguration;
+  /** Takes a capture of what the client's end of the wire sees. */
+  capture?: CaptureSink;
 }
 
 /** Two stacks on a wire. */
@@ -48,7 +52,8 @@ export class World {
       ...(impairments === undefined ? {} : { impairments }),
       ...(mtu === undefined ? {} : { mtu }),
     });
-    const clientNic = this.client.attach(left, { addresses: ["10.0.0.1/24"] });
+    const device = options.capture === undefined ? left : capture(left, options.capture);
+    const clientNic = this.client.attach(device, { addresses: ["10.0.0.1/24"] });
     const serverNic = this.server.attach(right, { addresses: ["10.0.0.2/24"] });
     // What is under test is TCP: whether three ARP requests get through is not left to chance.
     this.client.neighbors.addPermanent(clientNic, IpAddress.parse("10.0.0.2"), right.address!);
@@ -173,7 +178,7 @@ export class Transfer {
           this.#server = new Side(accepted, answer, bytes, readBytes);
           listener.close();
         }
-        if (this.connection.state >= 4) this.#client.pump();
+        if (this.connection.state >= State.established) this.#client.pump();
         this.#server?.pump();
         if (this.#finishedAt === 0 && this.finished) this.#finishedAt = this.#world.time.now;
         if (this.#client.failure) listener.close();
