@@ -61,6 +61,11 @@ export class SystemPoller implements Poller {
     }
   }
 
+  /** See {@linkcode Poller.nap}. */
+  nap(devices: readonly Device[], duration: number): boolean {
+    return this.#libc.calls.ppoll(this.#polled, this.#fill(devices), this.#timespec(duration), null) > 0;
+  }
+
   /** See {@linkcode Poller.yield}. Timers have their turn in each pause, sockets and files in about every fourth. */
   yield(): Promise<void> {
     // A turn by setImmediate costs little more than a microsecond and serves timers. But Deno's runtime looks for I/O

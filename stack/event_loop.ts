@@ -16,6 +16,11 @@ export interface Work {
   step(): number;
   /** When the next timer expires, in milliseconds of the clock, or Infinity. */
   nextDeadline(): number;
+  /**
+   * Sends what has become due in a step. Called after the program has seen what the step brought, so that its answers
+   * carry the acknowledgements.
+   */
+  flush?(): void;
 }
 
 /** Options of {@linkcode EventLoop}. */
@@ -37,8 +42,15 @@ export interface EventLoopOptions {
 /** The longest that the program's own timers and I/O wait for a turn while the stack has work, in milliseconds. */
 const yieldInterval = 1;
 
-/** Links of a chain of promise reactions that are waited for before the loop sleeps. */
+/** Links of a chain of promise reactions that are waited for before the loop flushes, and before it sleeps. */
+const turnsBeforeFlush = 8;
 const turnsBeforeSleep = 8;
+
+/** The longest nap, in milliseconds: for so long the program's own timers and I/O may be late. */
+const longestNap = 0.25;
+
+/** After this many naps in vain in a row, twice as many times each, the loop sleeps without one. */
+const mostNapsSkipped = 64;
 
 /**
  * Drives one stack, from {@linkcode EventLoop.start} to {@linkcode EventLoop.stop}.
@@ -78,6 +90,9 @@ export class EventLoop {
   #spinUntil = -Infinity;
   /** When the program's own timers and I/O last had a turn. */
   #yieldedAt = -Infinity;
+  /** Sleeps that are still to go without a nap, and how many there will be after the next one in vain. */
+  #napsToSkip = 0;
+  #napsSkippedNext = 1;
 
   /** A loop that does not run yet. */
   constructor(work: Work, options: EventLoopOptions) {
@@ -161,8 +176,14 @@ export class EventLoop {
     const unfinished = handled > 0 || this.#woken;
     this.#woken = false;
     // Promise reactions have their turn; what they ask of the stack, they say through wake().
-    await undefined;
-    if (this.#stopping) return false;
+    if (unfinished && this.#work.flush !== undefined) {
+      for (let turn = 0; turn < turnsBeforeFlush; turn++) await undefined;
+      if (this.#stopping) return false;
+      this.#work.flush();
+    } else {
+      await undefined;
+      if (this.#stopping) return false;
+    }
 
     const now = this.#clock.now();
     if (this.#woken || (handled > 0 && !onlyTimer)) this.#spinUntil = now + this.#busyPoll;
@@ -179,6 +200,7 @@ export class EventLoop {
     const deadline = this.#work.nextDeadline();
     const timeout = deadline - this.#clock.now();
     if (timeout <= 0) return true;
+    if (this.#nap(timeout)) return false;
     this.#asleep = true;
     this.#pausing = true;
     try {
@@ -193,6 +215,26 @@ export class EventLoop {
     // A program that woke the loop is likely to wait for an answer.
     if (this.#woken) this.#spinUntil = now + this.#busyPoll;
     return !this.#woken && now >= deadline;
+  }
+
+  /**
+   * Sleeps for a moment on this thread, which can be woken up much faster than by way of another one: for a peer that
+   * answers soon. Returns whether there is something to do now. Naps that turn out to be in vain become rare, so that
+   * they do not keep a program from its own I/O that waits for nothing of the stack's.
+   */
+  #nap(timeout: number): boolean {
+    if (this.#poller.nap === undefined || timeout < longestNap) return false;
+    if (this.#napsToSkip > 0) {
+      this.#napsToSkip--;
+      return false;
+    }
+    if (this.#poller.nap(this.#devices(), longestNap)) {
+      this.#napsSkippedNext = 1;
+      return true;
+    }
+    this.#napsToSkip = this.#napsSkippedNext;
+    this.#napsSkippedNext = Math.min(2 * this.#napsSkippedNext, mostNapsSkipped);
+    return false;
   }
 
   async #yield(): Promise<void> {

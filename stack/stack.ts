@@ -188,7 +188,11 @@ export class Stack implements AsyncDisposable {
     for (const transport of [icmpv4, udp, tcp]) ipv4.register(transport);
 
     this.#loop = options.eventLoop === false ? null : new EventLoop(
-      { step: () => this.step(), nextDeadline: () => timers.nextDeadline() },
+      {
+        step: () => this.#work(),
+        flush: () => this.#flush(),
+        nextDeadline: () => timers.nextDeadline(),
+      },
       {
         clock: timers.clock,
         poller: new PortablePoller(),
@@ -341,14 +345,30 @@ export class Stack implements AsyncDisposable {
    * how much that was. For simulations; with an event loop nobody needs to call it.
    */
   step(): number {
+    const handled = this.#work();
+    this.#flush();
+    return handled;
+  }
+
+  /** Takes frames and lets timers expire; the clock is asked once for each of these. */
+  #work(): number {
     const clock = this.#clock;
     try {
       clock.hold?.();
-      let handled = this.#receive(clock.now());
+      const handled = this.#receive(clock.now());
       clock.hold?.();
-      handled += this.timers.run();
+      return handled + this.timers.run();
+    } finally {
+      clock.release?.();
+    }
+  }
+
+  /** Sends what has become due. */
+  #flush(): void {
+    const clock = this.#clock;
+    try {
+      clock.hold?.();
       this.tcp.flush();
-      return handled;
     } finally {
       clock.release?.();
     }

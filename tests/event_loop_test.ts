@@ -307,6 +307,89 @@ Deno.test("another poller takes over before the start", async () => {
   await loop.stop();
 });
 
+/** A poller whose naps end as told, at first all in vain. */
+class NappingPoller extends FakePoller {
+  naps = 0;
+  found: () => boolean = () => false;
+
+  nap(_devices: readonly unknown[], duration: number): boolean {
+    assert(duration > 0 && duration <= 1);
+    this.naps++;
+    return this.found();
+  }
+}
+
+/** Sends a loop to sleep `times` times more, each ended by an interruption. */
+async function sleepAgain(loop: EventLoop, times: number): Promise<void> {
+  for (let time = 0; time < times; time++) {
+    loop.wake();
+    await settle();
+  }
+}
+
+Deno.test("the loop naps before it sleeps, and goes on without sleeping when that brought something", async () => {
+  const work = new FakeWork();
+  const poller = new NappingPoller();
+  poller.found = () => poller.naps < 5;
+  const loop = new EventLoop(work, { clock: work.clock, poller, devices: () => [], busyPoll: 0 });
+  loop.start();
+  await settle();
+  assertEquals([poller.naps, poller.waits.length, work.steps], [5, 1, 5]);
+  await loop.stop();
+});
+
+Deno.test("naps in vain become rare, and frequent again when one was not", async () => {
+  const work = new FakeWork();
+  const poller = new NappingPoller();
+  const loop = new EventLoop(work, { clock: work.clock, poller, devices: () => [], busyPoll: 0 });
+  loop.start();
+  await settle();
+  // Naps before the first sleep, the third, the sixth, the eleventh, and then seldom.
+  await sleepAgain(loop, 10);
+  assertEquals([poller.waits.length, poller.naps], [11, 4]);
+  await sleepAgain(loop, 1000);
+  assert(poller.naps < 30);
+  let lucky = 1;
+  poller.found = () => lucky-- > 0;
+  await sleepAgain(loop, 65);
+  const before = poller.naps;
+  assertEquals(lucky <= 0, true);
+  await sleepAgain(loop, 2);
+  assertEquals(poller.naps - before <= 1, true);
+  await loop.stop();
+});
+
+Deno.test("no nap is taken when a timer is due before it would end", async () => {
+  const work = new FakeWork();
+  work.deadline = 0.1;
+  const poller = new NappingPoller();
+  const loop = new EventLoop(work, { clock: work.clock, poller, devices: () => [], busyPoll: 0 });
+  loop.start();
+  await settle();
+  assertEquals([poller.naps, poller.waits.length], [0, 1]);
+  await loop.stop();
+});
+
+Deno.test("what a step brought is seen by the program before the step's answers are flushed", async () => {
+  const order: string[] = [];
+  const work = new FakeWork(1);
+  let arrive = (): void => {};
+  const arrival = new Promise<void>((resolve) => arrive = resolve);
+  const program = (async () => {
+    await arrival;
+    await undefined;
+    order.push("program");
+  })();
+  work.onStep = arrive;
+  const flushing = Object.assign(work, { flush: () => void order.push("flush") });
+  const { loop } = makeLoop(flushing);
+  loop.start();
+  await program;
+  await settle();
+  assertEquals(order, ["program", "flush"]);
+  await loop.stop();
+});
+
 Deno.test("a portable poller's interruption ends the wait, or the next one", async () => {
   const poller = new PortablePoller();
   const wait = poller.wait([], Infinity);

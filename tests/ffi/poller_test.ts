@@ -64,6 +64,17 @@ libraryTest("a wait ends by itself, even after a fraction of a millisecond or no
   poller.close();
 });
 
+kernelTest("a nap ends by itself, or when there is something to receive", async () => {
+  using device = attached(openTap({ hostAddresses: ["10.0.0.1/24"] }));
+  const poller = new SystemPoller();
+  drain(device);
+  assertFalse(poller.nap([], 0.01));
+  await run("ping", "-c1", "-W0.1", "10.0.0.2").catch(() => {});
+  assert(poller.nap([device], 1000));
+  assert(drain(device) > 0);
+  poller.close();
+});
+
 kernelTest("sockets make progress between pauses", async () => {
   const poller = new SystemPoller();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
