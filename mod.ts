@@ -126,7 +126,7 @@ export type {
   UdpSocketOptions,
 } from "./stack/socket/options.ts";
 export type { PingError, PingEvent, PingOptions, PingReply, PingTimeout } from "./stack/socket/ping.ts";
-export type { TcpConn } from "./stack/socket/tcp_conn.ts";
+export type { KeepAliveOptions, TcpConn } from "./stack/socket/tcp_conn.ts";
 export type { TcpListener } from "./stack/socket/tcp_listener.ts";
 export { type AttachOptions, Stack, type StackOptions } from "./stack/stack.ts";
 export { Timer, Timers } from "./stack/timers.ts";
@@ -138,6 +138,7 @@ export {
   type Ports,
   Sharing,
 } from "./stack/transport/ports.ts";
+export type { CongestionControlName } from "./stack/transport/tcp/congestion/algorithms.ts";
 export type {
   AckSample,
   CongestionControl,
@@ -147,7 +148,7 @@ export type {
 export { Cubic } from "./stack/transport/tcp/congestion/cubic.ts";
 export { Reno } from "./stack/transport/tcp/congestion/reno.ts";
 export type { TcpOptionsOffered } from "./stack/transport/tcp/context.ts";
-export type { FastOpen, FastOpenListenOptions } from "./stack/transport/tcp/fast_open.ts";
+export type { FastOpenListenOptions } from "./stack/transport/tcp/fast_open.ts";
 export type { SequenceChooser } from "./stack/transport/tcp/isn.ts";
 export type { RttEstimator } from "./stack/transport/tcp/rtt.ts";
 export { State, stateName } from "./stack/transport/tcp/state.ts";

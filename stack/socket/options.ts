@@ -34,7 +34,7 @@ export interface TcpConnectOptions {
    * only for requests that may be repeated. Default false.
    */
   fastOpen?: boolean;
-  /** More settings of the connection. */
+  /** More settings of the connection: buffers, times, segments, congestion control, TTL and many more. */
   settings?: Partial<ConnectionSettings>;
 }
 
@@ -56,6 +56,8 @@ export interface TcpListenOptions {
    * Default false.
    */
   fastOpen?: boolean | FastOpenListenOptions;
+  /** Share the port with other listeners that do so too: each gets a part of the clients. Default false. */
+  reusePort?: boolean;
   /** Settings of the accepted connections. */
   settings?: Partial<ConnectionSettings>;
 }

@@ -10,10 +10,22 @@ import type { ConnectionSettings, Failure, TcpInfo, UserConnection } from "../tr
 import { toNetAddr } from "./options.ts";
 import { TcpStreams } from "./tcp_streams.ts";
 
+/** When to probe an idle peer; what is left out stays as it is. */
+export interface KeepAliveOptions {
+  /** Idle milliseconds before the first probe. */
+  idle?: number;
+  /** Milliseconds between probes. */
+  interval?: number;
+  /** Unanswered probes until the connection is given up. */
+  count?: number;
+}
+
 /** A read that waits for data. */
 interface PendingRead {
   /** Where the data goes; null for a fresh buffer of the right size. */
   target: Uint8Array | null;
+  /** Whether what is read stays, to be read again. */
+  readonly peeks: boolean;
   resolve(chunk: Uint8Array | null): void;
   reject(error: Error): void;
 }
@@ -36,6 +48,8 @@ const chunkBytes = 65536;
  * - the end of one of the two streams closes the connection only if the other one is not in use: a program can answer
  *   on `writable` after `readable` has ended, and the other way round;
  * - aborting `writable` resets the connection, so that the peer cannot take a part for the whole.
+ *
+ * Urgent data (RFC 9293 section 3.8.5) are delivered in their place among the others, as RFC 6093 recommends.
  */
 export class TcpConn implements Deno.TcpConn {
   /** Our end. */
@@ -116,6 +130,33 @@ export class TcpConn implements Deno.TcpConn {
   }
 
   /**
+   * As {@linkcode TcpConn.read}, but what is received stays: the next read gives it again. Waits for the first byte only,
+   * so a second call may give no more than the first.
+   */
+  async peek(p: Uint8Array): Promise<number | null> {
+    this.#assertOpen();
+    if (p.length === 0) return 0;
+    if (this.#reads.length === 0 && this.#connection.receivable > 0) return this.#connection.peek(p);
+    const chunk = await this.#receive(p, true);
+    return chunk === null ? null : chunk.length;
+  }
+
+  /** Bytes that can be read without waiting. */
+  get receivable(): number {
+    return this.#connection.receivable;
+  }
+
+  /** Bytes written that the peer has not acknowledged yet, sent or not. */
+  get unacknowledged(): number {
+    return this.#connection.unacknowledged;
+  }
+
+  /** Bytes written that have not been sent once. */
+  get unsent(): number {
+    return this.#connection.unsent;
+  }
+
+  /**
    * Sends at least one byte of `p` and resolves with how many were taken. They are on their way then, not yet with the
    * peer.
    *
@@ -149,7 +190,8 @@ export class TcpConn implements Deno.TcpConn {
 
   /**
    * Closes the connection. What has been written is still delivered, in the background; what the peer sends from now on
-   * is answered by a reset.
+   * is answered by a reset. With {@linkcode TcpConn.setLinger} that takes so long at most, and
+   * {@linkcode TcpConn.closed} tells how it ended.
    *
    * @throws {Deno.errors.BadResource} If it has been closed before.
    */
@@ -171,8 +213,23 @@ export class TcpConn implements Deno.TcpConn {
   }
 
   /**
-   * Changes some settings, from now on.
+   * Closes the connection unless that has been done. After {@linkcode TcpConn.setLinger} with more than 0 seconds it
+   * waits until the peer has everything and has closed its side, or the time is over.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this[Symbol.dispose]();
+    if ((this.#connection.settings.linger ?? 0) > 0) await this.closed;
+  }
+
+  /**
+   * Changes some settings, from now on: buffers, times, segments, congestion control, TTL and many more.
    *
+   * @example
+   * ```ts ignore
+   * conn.configure({ receiveBufferBytes: 65536, userTimeout: 30_000, congestionControl: "reno" });
+   * ```
+   *
+   * @throws {RangeError} If a value is not allowed; the message says what is.
    * @throws {Deno.errors.BadResource} If this side has been closed.
    */
   configure(changes: Partial<ConnectionSettings>): void {
@@ -193,11 +250,39 @@ export class TcpConn implements Deno.TcpConn {
   /**
    * Probes the peer while nothing is exchanged.
    *
+   * @throws {RangeError} If a time or the count is not allowed.
    * @throws {Deno.errors.BadResource} If this side has been closed.
    */
-  setKeepAlive(keepAlive = true): void {
+  setKeepAlive(keepAlive = true, { idle, interval, count }: KeepAliveOptions = {}): void {
     this.#assertOpen();
-    this.#connection.configure({ keepAlive });
+    const changes: Partial<ConnectionSettings> = { keepAlive };
+    if (idle !== undefined) changes.keepAliveIdle = idle;
+    if (interval !== undefined) changes.keepAliveInterval = interval;
+    if (count !== undefined) changes.keepAliveCount = count;
+    this.#connection.configure(changes);
+  }
+
+  /**
+   * Holds back what does not fill a segment (`true`), for 200 ms at most, or sends it (`false`): for a header and a body
+   * that are written one after the other.
+   *
+   * @throws {Deno.errors.BadResource} If this side has been closed.
+   */
+  setCork(cork = true): void {
+    this.#assertOpen();
+    this.#connection.configure({ cork });
+  }
+
+  /**
+   * Says how many seconds {@linkcode TcpConn.close} may take to deliver what was written; 0 has it reset the connection
+   * at once, null, the default, has it take the time that it needs.
+   *
+   * @throws {RangeError} If it is not from 0 to 65535.
+   * @throws {Deno.errors.BadResource} If this side has been closed.
+   */
+  setLinger(seconds: number | null): void {
+    this.#assertOpen();
+    this.#connection.configure({ linger: seconds });
   }
 
   /** Does nothing: what keeps a program running is its stack, not a single connection. */
@@ -218,11 +303,11 @@ export class TcpConn implements Deno.TcpConn {
   }
 
   /** Resolves with the received part of `target`, or a fresh buffer; with null at the end. */
-  #receive(target: Uint8Array | null): Promise<Uint8Array | null> {
+  #receive(target: Uint8Array | null, peeks: boolean = false): Promise<Uint8Array | null> {
     // Who reads first has nothing to send with the SYN.
     this.#connection.proceed();
     return new Promise((resolve, reject) => {
-      this.#reads.push({ target, resolve, reject });
+      this.#reads.push({ target, peeks, resolve, reject });
       if (this.#reads.length === 1) this.#serveReads();
     });
   }
@@ -243,7 +328,7 @@ export class TcpConn implements Deno.TcpConn {
       const receivable = this.#connection.receivable;
       if (receivable > 0) {
         const target = read.target ?? new Uint8Array(Math.min(receivable, chunkBytes));
-        const received = this.#connection.receive(target);
+        const received = read.peeks ? this.#connection.peek(target) : this.#connection.receive(target);
         read.resolve(received === target.length ? target : target.subarray(0, received));
       } else if (this.#unreported !== null) {
         read.reject(this.#takeError("receive from"));

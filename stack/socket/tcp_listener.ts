@@ -126,6 +126,7 @@ export function listenTcp(tcp: TcpUserCalls, options: TcpListenOptions): TcpList
   const request: ListenRequest = { local: localEndpoint(options.hostname, options.port) };
   const backlog = options.backlog ?? options.tcpBacklog;
   if (backlog !== undefined) request.backlog = checkNumber("a backlog", backlog, 1, 1_000_000);
+  if (options.reusePort !== undefined) request.reuse = options.reusePort;
   const { fastOpen } = options;
   if (typeof fastOpen === "object" && fastOpen.pending !== undefined) {
     checkNumber("a number of pending Fast Open connections", fastOpen.pending, 1, 1_000_000);

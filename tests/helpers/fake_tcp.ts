@@ -75,6 +75,16 @@ export class FakeConnection implements UserConnection {
     return bytes.length;
   }
 
+  peek(target: Uint8Array): number {
+    const bytes = this.#incoming.slice(0, target.length);
+    target.set(bytes);
+    return bytes.length;
+  }
+
+  get unsent(): number {
+    return 0;
+  }
+
   send(source: Uint8Array): number {
     if (this.calls.length > 0) return 0;
     const bytes = Math.min(source.length, this.room);

@@ -247,3 +247,82 @@ Deno.test("settings are handed to TCP", () => {
   assertEquals([peer.settings.noDelay, peer.settings.keepAlive], [false, false]);
   assertEquals(conn.info().state, "ESTABLISHED");
 });
+
+Deno.test("a peek gives what a read then gives again", async () => {
+  const { peer, conn } = make();
+  peer.arrive("hello");
+  const buffer = new Uint8Array(3);
+  assertEquals(await conn.peek(buffer), 3);
+  assertEquals(new TextDecoder().decode(buffer), "hel");
+  assertEquals(await readText(conn), "hello");
+});
+
+Deno.test("a peek waits for the first byte, and a read behind it gets that too", async () => {
+  const { peer, conn } = make();
+  const peeked = conn.peek(new Uint8Array(100));
+  const read = readText(conn);
+  peer.arrive("hello");
+  assertEquals([await peeked, await read], [5, "hello"]);
+});
+
+Deno.test("a peek gives null at the end, and 0 for no bytes", async () => {
+  const { peer, conn } = make();
+  assertEquals(await conn.peek(new Uint8Array(0)), 0);
+  peer.end();
+  assertEquals(await conn.peek(new Uint8Array(1)), null);
+});
+
+Deno.test("a peek on a closed connection is refused", async () => {
+  const { conn } = make();
+  conn.close();
+  await assertRejectsNamed("BadResource", conn.peek(new Uint8Array(1)));
+});
+
+Deno.test("the bytes that wait on either side are told", () => {
+  const { peer, conn } = make();
+  peer.arrive("hello");
+  peer.send(new Uint8Array(7));
+  assertEquals([conn.receivable, conn.unacknowledged, conn.unsent], [5, 7, 0]);
+});
+
+Deno.test("setKeepAlive takes times and a count, and leaves what is not given", () => {
+  const { conn } = make();
+  conn.setKeepAlive(true, { idle: 1000, count: 3 });
+  const { keepAlive, keepAliveIdle, keepAliveInterval, keepAliveCount } = conn.settings;
+  assertEquals([keepAlive, keepAliveIdle, keepAliveInterval, keepAliveCount], [true, 1000, 75_000, 3]);
+  conn.setKeepAlive(false, { interval: 5 });
+  assertEquals([conn.settings.keepAlive, conn.settings.keepAliveInterval], [false, 5]);
+});
+
+Deno.test("setCork and setLinger change the settings, but not those of a closed connection", () => {
+  const { conn } = make();
+  conn.setCork();
+  conn.setLinger(3);
+  assertEquals([conn.settings.cork, conn.settings.linger], [true, 3]);
+  conn.setCork(false);
+  conn.setLinger(null);
+  assertEquals([conn.settings.cork, conn.settings.linger], [false, null]);
+  conn.close();
+  assertThrowsNamed("BadResource", () => conn.setCork());
+  assertThrowsNamed("BadResource", () => conn.setLinger(0));
+});
+
+Deno.test("await using waits for the end of a connection that lingers, and for no other", async () => {
+  const { conn } = make();
+  await conn[Symbol.asyncDispose]();
+  const { peer: lingering, conn: other } = make();
+  other.setLinger(3);
+  const disposed = other[Symbol.asyncDispose]();
+  assertEquals([await isPending(disposed), lingering.calls], [true, ["close"]]);
+  lingering.fail(null);
+  await disposed;
+});
+
+Deno.test("a first read lets a connection go on whose SYN waits for data", async () => {
+  const { peer, conn } = make();
+  peer.deferred = true;
+  const read = readText(conn);
+  assertEquals(peer.deferred, false);
+  peer.arrive("hello");
+  assertEquals(await read, "hello");
+});

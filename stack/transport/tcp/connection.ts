@@ -19,8 +19,11 @@ import { AckNeed, Receiver } from "./receive.ts";
 import { Sender, type Transmitter } from "./send.ts";
 import type { Segment } from "./segment.ts";
 import { announcedSegmentBytes, largestSuperSegment, type SegmentSource } from "./segment_writer.ts";
+import { checkSettings, smallestSegmentBytes } from "./settings.ts";
 import { State } from "./state.ts";
 import { connectionInfo } from "./connection_info.ts";
+import { congestionControlFactory } from "./congestion/algorithms.ts";
+import type { CongestionControl } from "./congestion/control.ts";
 import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionObserver, ConnectionSettings, Failure, TcpInfo, UserConnection } from "./user.ts";
@@ -37,9 +40,6 @@ export interface ConnectionParent {
 
 /** Room for data when the peer says nothing of its maximum segment size, in bytes (RFC 9293 section 3.7.1). */
 const defaultSegmentBytes = { 4: 536, 6: 1220 } as const;
-
-/** No peer is sent smaller segments than this, in bytes, whatever it asks for: they would cost more than they carry. */
-const smallestSegmentBytes = 48;
 
 /** Acknowledgements of segments outside the window: this many at once, then this many a second. */
 const strayAcknowledgementBurst = 8;
@@ -132,12 +132,13 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.sender = new Sender(
       this,
       context.storage,
-      context.congestionControl(),
+      controlOf(context, settings),
       initialSequence,
       defaultSegmentBytes[local.address.family],
       this.settings.sendBufferBytes,
     );
     this.sender.noDelay = settings.noDelay;
+    this.sender.corked = settings.cork;
     this.sender.pacer.enabled = settings.pacing;
     this.sender.rtt.begin(settings.initialTimeout, settings.minimumTimeout);
     path.timeToLive = settings.timeToLive;
@@ -418,6 +419,16 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     return this.sender.queued;
   }
 
+  /** Bytes taken for sending that have not been sent once. */
+  get unsent(): number {
+    return this.sender.unsent;
+  }
+
+  /** Copies received bytes into `target`, where they stay receivable, and returns how many. */
+  peek(target: Uint8Array): number {
+    return this.receiver.peek(target);
+  }
+
   /** Copies received bytes into `target` and returns how many. */
   receive(target: Uint8Array): number {
     const length = this.receiver.read(target, this.now, this.sender.rtt.smoothed);
@@ -461,6 +472,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (this.abandoned) return;
     this.abandoned = true;
     if (this.#finished) return this.receiver.discard();
+    if (this.#settings.linger === 0) return this.abort();
     // Data that wait for the end of the handshake are delivered in the background, as later ones would be.
     if (this.#state === State.synSent && this.sender.queued === 0) return this.finish(null);
     // RFC 2525 section 2.17: data that nobody will read are a failure that the peer should hear of.
@@ -529,6 +541,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
 
   /** Changes some of its settings. */
   configure(changes: Partial<ConnectionSettings>): void {
+    checkSettings(changes);
     const settings = this.#settings = { ...this.#settings, ...changes };
     this.sender.limit = settings.sendBufferBytes;
     this.sender.noDelay = settings.noDelay;
@@ -537,12 +550,14 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (changes.quickAcknowledgements !== undefined) {
       this.receiver.quickAcknowledgements = settings.quickAcknowledgements;
     }
+    this.sender.corked = settings.cork;
+    if (changes.congestionControl !== undefined) this.sender.useControl(controlOf(this.context, settings));
     this.sender.rtt.least = settings.minimumTimeout;
     this.path.timeToLive = settings.timeToLive;
     this.path.trafficClass = settings.trafficClass;
     if (this.#finished) return;
     if (changes.maximumSegmentBytes !== undefined && this.#state >= State.established) this.fitSegments();
-    if (changes.noDelay) this.#output();
+    if (changes.noDelay || changes.cork === false) this.#output();
     this.timers.update();
   }
 
@@ -550,4 +565,12 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   info(): TcpInfo {
     return connectionInfo(this);
   }
+}
+
+/** The state of the algorithm that a connection with these settings uses. */
+function controlOf(
+  context: TcpContext<Connection>,
+  { congestionControl }: Readonly<ConnectionSettings>,
+): CongestionControl {
+  return congestionControl === null ? context.congestionControl() : congestionControlFactory(congestionControl)();
 }

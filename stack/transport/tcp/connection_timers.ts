@@ -33,6 +33,9 @@ const maximumSynRetransmissions = 6;
 /** Retransmissions of our SYN and ACK until the embryonic connection is given up. */
 const maximumSynAckRetransmissions = 5;
 
+/** How long data are held back until a connection is uncorked, in milliseconds: as on Linux. */
+const corkTime = 200;
+
 /** How long a connection that its user has closed waits for the peer's FIN, in milliseconds. */
 const orphanTimeout = 60_000;
 
@@ -74,6 +77,8 @@ export interface TimedConnection {
   giveUp(why: string): void;
   /** Ends the connection. */
   finish(failure: Failure | null): void;
+  /** Ends the connection at once and tells the peer by RST. */
+  abort(failure: Failure | null): void;
 }
 
 /** The timers of one connection. */
@@ -83,6 +88,7 @@ export class ConnectionTimers {
   #transmit: Timer | null = null;
   #acknowledge: Timer | null = null;
   #idle: Timer | null = null;
+  #cork: Timer | null = null;
 
   /** When the retransmission timer expires; Infinity while nothing is in the network. */
   #retransmitAt = Infinity;
@@ -96,6 +102,8 @@ export class ConnectionTimers {
   #lastProgress = 0;
   #keepAliveProbes = 0;
   #orphanedAt = -1;
+  /** Since when its user has waited for the end of a connection that was closed; -1 before that. */
+  #lingersSince = -1;
 
   /** Made by its connection. */
   constructor(connection: TimedConnection, timers: Timers) {
@@ -128,6 +136,7 @@ export class ConnectionTimers {
     this.#updateTransmit();
     this.#updateAcknowledge();
     this.#updateIdle();
+    this.#updateCork();
   }
 
   /** Stops all timers for good. */
@@ -135,6 +144,7 @@ export class ConnectionTimers {
     this.#transmit?.dispose();
     this.#acknowledge?.dispose();
     this.#idle?.dispose();
+    this.#cork?.dispose();
   }
 
   get #now(): number {
@@ -280,7 +290,10 @@ export class ConnectionTimers {
     const connection = this.#connection;
     const { state, settings, abandoned } = connection;
     let deadline = Infinity;
-    if (state === State.finWait2 && abandoned) {
+    if (abandoned && settings.linger !== null) {
+      if (this.#lingersSince < 0) this.#lingersSince = this.#now;
+      deadline = this.#lingersSince + settings.linger * 1000;
+    } else if (state === State.finWait2 && abandoned) {
       if (this.#orphanedAt < 0) this.#orphanedAt = this.#now;
       deadline = this.#orphanedAt + orphanTimeout;
     } else if (settings.keepAlive && state >= State.established && connection.sender.scoreboard.count === 0) {
@@ -296,6 +309,10 @@ export class ConnectionTimers {
   #idleExpired(): void {
     const connection = this.#connection;
     if (connection.state === State.finWait2 && connection.abandoned) return connection.finish(null);
+    if (connection.abandoned && connection.settings.linger !== null) {
+      const message = `The peer has not acknowledged everything within ${connection.settings.linger} s after the close`;
+      return connection.abort({ name: "TimedOut", message });
+    }
     if (this.#keepAliveProbes >= connection.settings.keepAliveCount) {
       return connection.giveUp(`no answer to ${this.#keepAliveProbes} keep-alive probes`);
     }
@@ -303,6 +320,20 @@ export class ConnectionTimers {
     connection.context.counters.keepAliveProbes++;
     // RFC 9293 section 3.8.4: a number that has been acknowledged already, which must be answered.
     connection.transmit(Flag.ack, add(connection.sender.sndNxt, -1), 0);
+    this.update();
+  }
+
+  #updateCork(): void {
+    if (!this.#connection.sender.heldByCork) {
+      this.#cork?.stop();
+    } else if (!this.#cork?.running) {
+      this.#cork ??= this.#timers.create(() => this.#corkExpired());
+      this.#cork.start(corkTime);
+    }
+  }
+
+  #corkExpired(): void {
+    this.#connection.sender.sendCorked(this.#now);
     this.update();
   }
 }

@@ -253,6 +253,13 @@ export class Receiver {
     return length;
   }
 
+  /** Copies bytes to the application, which can read them again, and returns how many. */
+  peek(target: Uint8Array): number {
+    const length = Math.min(target.length, this.#queued);
+    this.#ring.read(0, target, 0, length);
+    return length;
+  }
+
   /**
    * Moves the right edge as far as the buffer allows and it is worth it, and returns the window field that announces
    * it (RFC 9293 section 3.8.6.2.2; RFC 7323 section 2.3).

@@ -52,6 +52,10 @@ export class Sender {
   finSent: boolean = false;
   /** Nagle's algorithm off. */
   noDelay: boolean = false;
+  /** Segments that are not full wait for more, for a while. */
+  corked: boolean = false;
+  /** Whether something waits for nothing but that. */
+  heldByCork: boolean = false;
   /** Most bytes that wait in the buffer. */
   limit: number;
   /** Whether the congestion window, and nothing else, kept data back when something was last sent. */
@@ -74,7 +78,7 @@ export class Sender {
   /** The congestion window. */
   readonly window: CongestionWindow;
   /** The congestion control algorithm. */
-  readonly control: CongestionControl;
+  control: CongestionControl;
   /** Loss recovery. */
   readonly recovery: LossRecovery;
   /** The pace at which the window is used. */
@@ -235,10 +239,27 @@ export class Sender {
     this.#restartAfterIdle(now);
     const { windowLimited } = this;
     this.windowLimited = false;
+    this.heldByCork = false;
     this.pacer.refill(now);
     while (this.#sendNext(now));
     // What the pace keeps back, the window has let go: that does not say that the window is large enough.
     if (this.pacer.releaseAt !== Infinity) this.windowLimited = windowLimited;
+  }
+
+  /** Sends what is held back until the connection is uncorked: it has waited long enough. */
+  sendCorked(now: number): void {
+    const { corked, noDelay } = this;
+    this.corked = false;
+    this.noDelay = true;
+    this.output(now);
+    this.corked = corked;
+    this.noDelay = noDelay;
+  }
+
+  /** Goes on with another congestion control algorithm, and the present window. */
+  useControl(control: CongestionControl): void {
+    this.control = control;
+    this.recovery.useControl(control);
   }
 
   /** Sends the oldest segment again, whatever the windows say: the retransmission timer expired. */
@@ -273,7 +294,7 @@ export class Sender {
 
   /** Whether data or FIN wait, nothing is in the network, and only the peer's window keeps them back. */
   get blockedByPeer(): boolean {
-    return this.scoreboard.count === 0 && this.hasUnsent;
+    return this.scoreboard.count === 0 && this.hasUnsent && !this.heldByCork;
   }
 
   /**
@@ -368,7 +389,10 @@ export class Sender {
    */
   #smallAllowed(length: number, unsent: number): boolean {
     if (length === unsent) {
-      if (this.noDelay || this.finQueued) return true;
+      if (this.finQueued) return true;
+      this.heldByCork = this.corked;
+      if (this.corked) return false;
+      if (this.noDelay) return true;
       return !after(this.#smallEnd, this.sndUna);
     }
     return length >= this.maxSndWnd / 2;

@@ -1,21 +1,24 @@
 /**
- * What connections start with.
+ * What connections start with, and what their settings can be.
  *
  * @module
  */
 
-import { initialTimeout, minimumTimeout } from "./rtt.ts";
+import { congestionControlNames } from "./congestion/algorithms.ts";
+import { initialTimeout, maximumTimeout, minimumTimeout } from "./rtt.ts";
 import type { ConnectionSettings } from "./user.ts";
 
 /** The defaults. Connections whose settings nobody changed share this one object. */
 export const defaultSettings: Readonly<ConnectionSettings> = Object.freeze({
   noDelay: false,
+  cork: false,
   pacing: true,
   keepAlive: false,
   keepAliveIdle: 7_200_000,
   keepAliveInterval: 75_000,
   keepAliveCount: 9,
   userTimeout: 0,
+  linger: null,
   sendBufferBytes: 4 * 1024 * 1024,
   receiveBufferBytes: 4 * 1024 * 1024,
   initialReceiveWindow: 65535,
@@ -23,6 +26,85 @@ export const defaultSettings: Readonly<ConnectionSettings> = Object.freeze({
   initialTimeout,
   minimumTimeout,
   maximumSegmentBytes: 0,
+  congestionControl: null,
   timeToLive: 64,
   trafficClass: 0,
 });
+
+/** The smallest setting of the maximum segment size, in bytes: smaller segments would cost more than they carry. */
+export const smallestSegmentBytes = 48;
+
+/** The largest buffer, in bytes: what the largest window can announce (RFC 7323 section 2.3). */
+const largestBuffer = 2 ** 30;
+
+/** The longest time that is waited for, in milliseconds: some 24 days. */
+const longestTime = 2 ** 31 - 1;
+
+/** What a setting can be: whether a value will do, and what is said when it does not. */
+interface Allowed {
+  readonly allows: (value: unknown) => boolean;
+  readonly text: string;
+}
+
+const boolean: Allowed = { allows: (value) => typeof value === "boolean", text: "true or false" };
+
+function whole(least: number, most: number, unit = ""): Allowed {
+  return {
+    allows: (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most,
+    text: `a whole number from ${least} to ${most}${unit}`,
+  };
+}
+
+/** Times need not be whole. */
+function time(least: number, most: number, unit = "milliseconds"): Allowed {
+  return {
+    allows: (value) => typeof value === "number" && value >= least && value <= most,
+    text: `a number of ${unit} from ${least} to ${most}`,
+  };
+}
+
+function orElse(other: unknown, { allows, text }: Allowed): Allowed {
+  return { allows: (value) => value === other || allows(value), text: `${text}, or ${other}` };
+}
+
+const allowed: Readonly<Record<keyof ConnectionSettings, Allowed>> = {
+  noDelay: boolean,
+  cork: boolean,
+  pacing: boolean,
+  keepAlive: boolean,
+  keepAliveIdle: time(1, longestTime),
+  keepAliveInterval: time(1, longestTime),
+  keepAliveCount: whole(1, 1000),
+  userTimeout: time(0, longestTime),
+  linger: orElse(null, time(0, 65535, "seconds")),
+  sendBufferBytes: whole(1, largestBuffer, " bytes"),
+  receiveBufferBytes: whole(1, largestBuffer, " bytes"),
+  initialReceiveWindow: whole(1, largestBuffer, " bytes"),
+  quickAcknowledgements: orElse(Infinity, whole(0, 1_000_000)),
+  initialTimeout: time(1, maximumTimeout),
+  minimumTimeout: time(1, maximumTimeout),
+  maximumSegmentBytes: orElse(0, whole(smallestSegmentBytes, 65535, " bytes")),
+  congestionControl: {
+    allows: (value) =>
+      value === null || typeof value === "function" || congestionControlNames.includes(value as string),
+    text: `${congestionControlNames.map((name) => `"${name}"`).join(", ")}, or a function that makes an algorithm`,
+  },
+  timeToLive: whole(1, 255),
+  trafficClass: whole(0, 255),
+};
+
+/**
+ * Checks settings that a user gives.
+ *
+ * @throws {RangeError} If a value is not allowed; the message says what is.
+ * @throws {TypeError} If there is no such setting.
+ */
+export function checkSettings(settings: Partial<ConnectionSettings>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    const rule = Object.hasOwn(allowed, name) ? allowed[name as keyof ConnectionSettings] : undefined;
+    if (rule === undefined) throw new TypeError(`Cannot use the setting "${name}": there is none of that name`);
+    if (rule.allows(value)) continue;
+    const text = typeof value === "string" ? `"${value}"` : String(value);
+    throw new RangeError(`Cannot use ${text} as the setting "${name}": it must be ${rule.text}`);
+  }
+}

@@ -19,8 +19,8 @@ import { FlowTable } from "../flow_table.ts";
 import { type PortReservation, type Ports, Sharing } from "../ports.ts";
 import { Acknowledgement } from "./acknowledgement.ts";
 import { ChallengeBudget } from "./challenge.ts";
+import { congestionControlFactory, type CongestionControlName } from "./congestion/algorithms.ts";
 import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
-import { Cubic } from "./congestion/cubic.ts";
 import { Connection } from "./connection.ts";
 import type { TcpContext, TcpCounters, TcpOptionsOffered } from "./context.ts";
 import {
@@ -43,7 +43,7 @@ import { Segment } from "./segment.ts";
 import { segmentArrives } from "./segment_arrives.ts";
 import { SegmentWriter } from "./segment_writer.ts";
 import type { Sender } from "./send.ts";
-import { defaultSettings } from "./settings.ts";
+import { checkSettings, defaultSettings } from "./settings.ts";
 import { TimeWait, TimeWaitTable } from "./time_wait.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionSettings, ConnectRequest, Failure, ListenRequest, TcpUserCalls } from "./user.ts";
@@ -64,8 +64,8 @@ export interface TcpConfiguration extends Partial<TcpOptionsOffered> {
    * that nobody can be made to send more than he is sent. For tests.
    */
   unlimitedChallenges?: boolean;
-  /** Makes congestion control state. Default CUBIC. */
-  congestionControl?: CongestionControlFactory;
+  /** The congestion control algorithm: `cubic`, `reno`, or what makes the state of one of your own. Default `cubic`. */
+  congestionControl?: CongestionControlName | CongestionControlFactory;
   /**
    * The keys of TCP Fast Open's cookies, 16 bytes each, for servers that share an address: the first makes cookies, a
    * second one is accepted as well. Default: a secret of the stack's own, changed every day.
@@ -179,7 +179,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     });
     this.writer = new SegmentWriter(pool, headroom);
     this.initialSequence = configuration.initialSequence ?? new InitialSequence(timers.clock, random);
-    this.congestionControl = configuration.congestionControl ?? (() => new Cubic());
+    checkSettings({ congestionControl: configuration.congestionControl ?? "cubic", ...configuration.settings });
+    this.congestionControl = congestionControlFactory(configuration.congestionControl ?? "cubic");
     this.challenges = new ChallengeBudget(random, configuration.unlimitedChallenges);
     this.options = {
       timestamps: configuration.timestamps ?? true,
@@ -215,6 +216,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   connect(request: ConnectRequest): Connection {
     const { remote } = request;
     const { address } = remote;
+    const settings = this.#merge(request.settings);
     if (address.isMulticast || address.isBroadcast || address.isUnspecified || remote.port === 0) {
       throw makeError("AddrNotAvailable", `Cannot connect to ${formatEndpoint(remote)}: it is no single host's port`);
     }
@@ -232,7 +234,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     }
     const reservation = this.#reserve(path.source, remote, request.localPort ?? 0);
     const local = { address: path.source, port: reservation.port };
-    const connection = new Connection(this, local, remote, path, this.#merge(request.settings), false);
+    const connection = new Connection(this, local, remote, path, settings, false);
     connection.onFinish = () => reservation.release();
     this.#flows.add(connection);
     this.counters.activeOpens++;
@@ -243,7 +245,9 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   /** As {@linkcode TcpUserCalls.listen}. */
   listen(request: ListenRequest): Listener {
     const { address, port } = request.local;
-    const portRequest = { protocol: protocolNumber, address };
+    const settings = this.#merge(request.settings);
+    const sharing = request.reuse ? Sharing.reuse : Sharing.exclusive;
+    const portRequest = { protocol: protocolNumber, address, sharing };
     const reservation = port === 0 ? this.#ports.reserveEphemeral(portRequest) : this.#ports.reserve(portRequest, port);
     if (reservation === null) {
       throw makeError(
@@ -256,7 +260,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     const listener = new Listener(
       { address, port: reservation.port },
       request.backlog ?? defaultBacklog,
-      this.#merge(request.settings),
+      settings,
       this.counters,
       (closed) => {
         reservation.release();
@@ -394,7 +398,9 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   }
 
   #merge(settings: Partial<ConnectionSettings> | undefined): Readonly<ConnectionSettings> {
-    return settings === undefined ? this.#settings : { ...this.#settings, ...settings };
+    if (settings === undefined) return this.#settings;
+    checkSettings(settings);
+    return { ...this.#settings, ...settings };
   }
 
   #reserve(address: IpAddress, remote: Endpoint, port: number): PortReservation {

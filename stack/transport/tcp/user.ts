@@ -9,6 +9,8 @@ import type { Nic } from "../../link/nic.ts";
 import type { IpAddress } from "../../address.ts";
 import type { ErrorName } from "../../errors.ts";
 import type { Endpoint } from "../endpoint.ts";
+import type { CongestionControlName } from "./congestion/algorithms.ts";
+import type { CongestionControlFactory } from "./congestion/control.ts";
 import type { FastOpenListenOptions } from "./fast_open.ts";
 import type { State } from "./state.ts";
 
@@ -36,6 +38,11 @@ export interface ConnectionObserver {
 export interface ConnectionSettings {
   /** Send small segments at once (RFC 9293 section 3.7.4, Nagle's algorithm off). Default false. */
   noDelay: boolean;
+  /**
+   * Hold segments that are not full back until this is unset, our side is closed, or 200 ms have passed: for headers and
+   * bodies that are written one after the other. Goes before `noDelay`. Default false.
+   */
+  cork: boolean;
   /** Spread what the congestion window allows over the round trip instead of sending bursts. Default true. */
   pacing: boolean;
   /** Probe an idle peer (RFC 9293 section 3.8.4). Default false. */
@@ -51,9 +58,15 @@ export interface ConnectionSettings {
    * default, which is a number of retransmissions.
    */
   userTimeout: number;
-  /** Most bytes that wait in the send buffer. */
+  /**
+   * Seconds that a connection which its user has closed may take to deliver what was sent, and to be closed by the peer
+   * as well; afterwards it ends, by RST if something is not acknowledged. 0 resets it at once and drops what waits. Null,
+   * the default, gives it as long as it makes progress.
+   */
+  linger: number | null;
+  /** Most bytes that wait in the send buffer. Default 4 MiB. */
   sendBufferBytes: number;
-  /** Most bytes that wait in the receive buffer: what the receive window can grow to. */
+  /** Most bytes that wait in the receive buffer: what the receive window can grow to. Default 4 MiB. */
   receiveBufferBytes: number;
   /** The receive window of a new connection in bytes, as far as the buffer allows it. Default 65,535. */
   initialReceiveWindow: number;
@@ -71,6 +84,11 @@ export interface ConnectionSettings {
    * default, for what the path carries.
    */
   maximumSegmentBytes: number;
+  /**
+   * The congestion control algorithm: `cubic`, `reno`, or a function that makes the state of one of your own. Null, the
+   * default, for the stack's. Changing it keeps the congestion window.
+   */
+  congestionControl: CongestionControlName | CongestionControlFactory | null;
   /** TTL or hop limit of what is sent, 1 to 255. Default 64. */
   timeToLive: number;
   /** Type of service or traffic class of what is sent. Default 0. */
@@ -157,7 +175,11 @@ export interface UserConnection {
   readonly state: State;
   /** Its settings. */
   readonly settings: Readonly<ConnectionSettings>;
-  /** Changes some of its settings, from now on. */
+  /**
+   * Changes some of its settings, from now on.
+   *
+   * @throws {RangeError} If a value is not allowed.
+   */
   configure(changes: Partial<ConnectionSettings>): void;
   /** Who is told; null until someone takes the connection. */
   observer: ConnectionObserver | null;
@@ -169,10 +191,14 @@ export interface UserConnection {
   readonly failure: Failure | null;
   /** Copies received bytes into `target` and returns how many; 0 when none wait. Opens the window as it must. */
   receive(target: Uint8Array): number;
+  /** As {@linkcode UserConnection.receive}, but the bytes stay and can be received again. */
+  peek(target: Uint8Array): number;
   /** Takes bytes for sending and returns how many; 0 when the buffer is full or the sending side is closed. */
   send(source: Uint8Array): number;
   /** Bytes taken for sending that the peer has not yet acknowledged. */
   readonly unacknowledged: number;
+  /** Bytes taken for sending that have not been sent once. */
+  readonly unsent: number;
   /** Whether the SYN waits for the first data: TCP Fast Open with a known cookie. */
   readonly deferred: boolean;
   /** Sends the SYN that waits for the first data, without any. Does nothing when none waits. */
@@ -181,7 +207,8 @@ export interface UserConnection {
   shutdown(): void;
   /**
    * Gives the connection up in good order: as `shutdown`, and what the peer still sends is not wanted. If received
-   * bytes are unread, or arrive afterwards, the peer is told by RST (RFC 9293 section 3.6.1, RFC 2525 section 2.17).
+   * bytes are unread, or arrive afterwards, the peer is told by RST (RFC 9293 section 3.6.1, RFC 2525 section 2.17). For
+   * how long it goes on, the setting `linger` says.
    */
   close(): void;
   /** Ends the connection at once and tells the peer by RST. */
@@ -230,6 +257,8 @@ export interface ListenRequest {
   local: Endpoint;
   /** Most connections that wait to be accepted. Default 512. */
   backlog?: number;
+  /** Share the port with other listeners that do so too: new connections are spread over them. Default false. */
+  reuse?: boolean;
   /** Settings of accepted connections that differ from the defaults. */
   settings?: Partial<ConnectionSettings>;
   /**
