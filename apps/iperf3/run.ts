@@ -46,6 +46,8 @@ export class TestRun {
   readonly sent: Promise<void>;
   readonly #onInterval: ((samples: Sample[]) => void) | null;
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  readonly #interval: number;
+  #intervalTimer: ReturnType<typeof setInterval> | undefined;
   readonly #processor = process.cpuUsage();
   readonly #startedAt = performance.now();
   /** When what counts began, in seconds since the start. */
@@ -79,14 +81,16 @@ export class TestRun {
     // Whoever is interested looks at it; the test may end before.
     this.sent.catch(() => {});
     if (settings.omit > 0) this.#timers.push(setTimeout(() => this.#endOmitted(), settings.omit * 1000));
-    if (interval > 0) this.#timers.push(setInterval(() => this.#endInterval(), interval * 1000));
+    this.#interval = interval * 1000;
+    this.#startIntervals();
   }
 
   /** Stops the streams and the count. Does nothing the second time. */
   end(): void {
     if (!Number.isNaN(this.#duration)) return;
     const duration = this.#duration = performance.now() - this.#startedAt;
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#timers) clearTimeout(timer);
+    clearInterval(this.#intervalTimer);
     for (const stream of this.streams) stream.stop();
     // An interval in which nothing came any more is not worth a line.
     const passed = this.streams.some((stream, index) => stream.tally().bytes > this.#atIntervalStart[index]!.bytes);
@@ -142,6 +146,10 @@ export class TestRun {
     };
   }
 
+  #startIntervals(): void {
+    if (this.#interval > 0) this.#intervalTimer = setInterval(() => this.#endInterval(), this.#interval);
+  }
+
   #endInterval(): void {
     const now = (performance.now() - this.#startedAt) / 1000 - this.#countsFrom;
     const samples = this.streams.map((stream, index): Sample => {
@@ -163,8 +171,12 @@ export class TestRun {
   }
 
   #endOmitted(): void {
-    this.#endInterval();
-    this.#countsFrom = (performance.now() - this.#startedAt) / 1000;
+    const now = (performance.now() - this.#startedAt) / 1000;
+    // The last interval may have ended at the same time.
+    if (now - this.#intervalFrom > this.#interval / 10_000) this.#endInterval();
+    clearInterval(this.#intervalTimer);
+    this.#startIntervals();
+    this.#countsFrom = now;
     this.#intervalFrom = 0;
     for (const [index, stream] of this.streams.entries()) {
       this.#omitted[index] = this.#atIntervalStart[index] = stream.tally();

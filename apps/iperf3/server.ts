@@ -162,6 +162,8 @@ class ServerTest {
       await this.#await(State.testEnd, this.#control.receiveState());
       await this.#arrival(run.settings);
       run.end();
+      // A client that receives reads whole blocks to the end of the stream before it looks for the next state.
+      for (const stream of this.#streams) stream.close();
       await this.#control.sendState(State.exchangeResults);
       this.#peer = parseResults(await this.#control.receiveJson("results"));
       await this.#control.sendJson(run.results());

@@ -1,0 +1,161 @@
+/**
+ * What the stack itself costs, without any kernel: two stacks in one process over the in-memory wire.
+ *
+ * @module
+ */
+
+import { createHash } from "node:crypto";
+import { noise, sendAll } from "../kernel/transfer.ts";
+import type { Benchmark, Figures } from "./benchmark.ts";
+import { connectMany, serverAddress, withPair } from "./stack_pair.ts";
+
+const port = 9;
+/** Bytes to begin with, in which code is compiled, and bytes that count. */
+const warmUp = 300_000_000;
+const counted = 1_000_000_000;
+
+/** The largest IP packet, which an Ethernet header in front of it would make too long for a packet. */
+const largestMtu = 65535;
+
+function wireOf(mtu: number): { mtu: number; medium: "ethernet" | "ip" } {
+  return { mtu, medium: mtu === largestMtu ? "ip" : "ethernet" };
+}
+
+function measureRate(mtu: number): Promise<Figures> {
+  return withPair(wireOf(mtu), async (client, server) => {
+    const listener = server.listen({ port });
+    const sender = await client.connect({ hostname: serverAddress, port });
+    const receiver = await listener.accept();
+    const sending = (async () => {
+      const buffer = new Uint8Array(1 << 18);
+      for (let sent = 0; sent < warmUp + counted;) sent += await sender.write(buffer);
+      sender.close();
+    })();
+    const buffer = new Uint8Array(1 << 18);
+    let received = 0;
+    let startedAt = 0;
+    let countedFrom = 0;
+    for (let length = await receiver.read(buffer); length !== null; length = await receiver.read(buffer)) {
+      received += length;
+      if (startedAt === 0 && received >= warmUp) {
+        startedAt = performance.now();
+        countedFrom = received;
+      }
+    }
+    const gigabits = (received - countedFrom) * 8 / (performance.now() - startedAt) / 1e6;
+    await sending;
+    return { gigabits };
+  });
+}
+
+function verify(mtu: number): Promise<void> {
+  return withPair(wireOf(mtu), async (client, server) => {
+    const bytes = noise(64 * 1024 * 1024);
+    const listener = server.listen({ port });
+    const sender = await client.connect({ hostname: serverAddress, port });
+    const receiver = await listener.accept();
+    const sending = sendAll(sender, bytes);
+    const hash = createHash("sha256");
+    const buffer = new Uint8Array(1 << 18);
+    for (let length = await receiver.read(buffer); length !== null; length = await receiver.read(buffer)) {
+      hash.update(buffer.subarray(0, length));
+    }
+    await sending;
+    const expected = createHash("sha256").update(bytes).digest("hex");
+    const actual = hash.digest("hex");
+    if (actual !== expected) throw new Error(`A transfer was spoiled: its hash is ${actual} instead of ${expected}`);
+  });
+}
+
+function wire(name: string, mtu: number, atLeast: number): Benchmark {
+  const label = `two stacks in one process, MTU ${mtu}`;
+  return {
+    name,
+    sides: { stack: { measure: () => measureRate(mtu) } },
+    rows: [{ label, unit: "Gbit/s", value: ["stack", "gigabits"], goal: { atLeast } }],
+    verify: () => verify(mtu),
+  };
+}
+
+/** Connections that carry segments at the same time, whatever the number of those that are there. */
+const active = 10;
+const segmentBytes = 1000;
+const segments = 200_000;
+
+/** Microseconds for each segment that either end receives, ACKs included, when so many connections take turns. */
+function segmentCost(connections: number): Promise<Figures> {
+  return withPair({}, async (client, server) => {
+    const pairs = await connectMany(client, server, connections);
+    for (const [sender] of pairs) sender.setNoDelay(true);
+    const chunk = new Uint8Array(segmentBytes);
+    const buffer = new Uint8Array(segmentBytes);
+    let next = 0;
+    const carry = async (count: number) => {
+      for (let carried = 0; carried < count; carried += active) {
+        const turn: Promise<number | null>[] = [];
+        for (let index = 0; index < active; index++) {
+          const [sender, receiver] = pairs[next++ % pairs.length]!;
+          sender.write(chunk);
+          turn.push(receiver.read(buffer));
+        }
+        await Promise.all(turn);
+      }
+    };
+    // Every connection has carried something before what counts: rings are there, code is compiled.
+    await carry(Math.max(segments / 4, connections));
+    const received = () => [client, server].reduce((sum, stack) => sum + stack.counters.snapshot()["tcp.received"]!, 0);
+    const before = received();
+    const startedAt = performance.now();
+    await carry(segments);
+    return { microseconds: (performance.now() - startedAt) * 1000 / (received() - before) };
+  });
+}
+
+const idleConnections = 100_000;
+
+/** Resident bytes for each end of an idle connection, `TcpConn` included. */
+function idleMemory(): Promise<Figures> {
+  return withPair({}, async (client, server) => {
+    // What the first connections need once is no cost of the others.
+    const first = await connectMany(client, server, 1000);
+    const before = await residentBytes();
+    const pairs = await connectMany(client, server, idleConnections / 2);
+    const bytes = (await residentBytes() - before) / (2 * pairs.length);
+    return { bytes, first: first.length };
+  });
+}
+
+async function residentBytes(): Promise<number> {
+  for (let round = 0; round < 3; round++) {
+    (globalThis as { gc?: () => void }).gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return Deno.memoryUsage().rss;
+}
+
+/** Throughput, memory and the cost of a segment, in memory. */
+export const inMemoryBenchmarks: readonly Benchmark[] = [
+  wire("wire", 1500, 4),
+  wire("wire-large", largestMtu, 15),
+  {
+    name: "idle",
+    sides: { stack: { measure: idleMemory, v8Flags: ["--expose-gc"] } },
+    rows: [{
+      label: `memory of an idle connection's end, over ${idleConnections}`,
+      unit: "bytes",
+      value: ["stack", "bytes"],
+      goal: { atMost: 2048 },
+    }],
+  },
+  {
+    name: "scale",
+    sides: { many: { measure: () => segmentCost(10_000) }, few: { measure: () => segmentCost(active) } },
+    rows: [{
+      label: "cost of a segment with 10,000 connections, against 10",
+      unit: "us",
+      value: ["many", "microseconds"],
+      against: ["few", "microseconds"],
+      goal: { atMost: 1.3 },
+    }],
+  },
+];
