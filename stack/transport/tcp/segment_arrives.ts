@@ -345,8 +345,9 @@ function takeText(connection: Connection, segment: Segment): void {
     return;
   }
   if (connection.abandoned && after(add(segment.sequence, segment.length), receiver.rcvNxt)) {
-    // RFC 9293 section 3.6.1: nobody is going to read this, and the peer should know.
-    connection.sendReset();
+    // RFC 9293 section 3.6.1: nobody is going to read this, and the peer should know. As in the CLOSED state (section
+    // 3.10.7.1) the reset is where the peer waits for us, even if our FIN has not reached it.
+    connection.transmit(Flag.rst, segment.acknowledgement, 0);
     return connection.finish(null);
   }
   const readable = receiver.take(segment, segment.arrivedAt);

@@ -67,7 +67,11 @@ export class Calls {
     const receive = (flagsAt: number | null): Handler => (call) =>
       this.#receive(call, this.#number(call, 2), flagsAt === null ? 0 : flags(call, flagsAt));
     const send = (flagsAt: number | null, toAt: number | null): Handler => (call) =>
-      this.#send(call, [call.arguments[1]], this.#number(call, 2), flagsAt === null ? 0 : flags(call, flagsAt), toAt);
+      this.#sendFrom(
+        call,
+        flagsAt === null ? 0 : flags(call, flagsAt),
+        toAt === null ? undefined : call.arguments[toAt],
+      );
     return {
       socket: (call) => () => this.#open(call, this.#makeSocket(call)),
       bind: (call) => this.#on(call, (socket) => socket.bind(this.#address(call, 1))),
@@ -127,7 +131,7 @@ export class Calls {
     let number = call.result.from === null ? 3 : numberOf(call.result.from, this.#options.define, 3);
     if (call.result.from === null) { while (this.#descriptors.has(number)) number++; }
     if (number < 0) return 0;
-    if (this.#descriptors.has(number)) throw new ScriptFailure(`descriptor ${number} is in use already`);
+    // A script may use a number again without closing what it stood for, which lives on.
     this.#descriptors.set(number, descriptor);
     return number;
   }
@@ -162,8 +166,13 @@ export class Calls {
   }
 
   #connect(socket: Descriptor, call: CallAction): Outcome {
+    return this.#connecting(socket, () => socket.connect(this.#address(call, 1)));
+  }
+
+  /** Does what may open a connection: packets belong to it then. */
+  #connecting(socket: Descriptor, attempt: () => Outcome): Outcome {
     const isNew = socket instanceof TcpSocket && socket.connection === null;
-    const outcome = socket.connect(this.#address(call, 1));
+    const outcome = attempt();
     if (isNew && socket.connection !== null) {
       const { local, remote } = socket.connection;
       this.#options.onConnect(local.port, remote.port);
@@ -184,7 +193,16 @@ export class Calls {
 
   #sendVector(call: CallAction, vector: Expression | undefined, flags: number): Attempt {
     const parts = vector?.kind === "list" ? vector.items.map((item) => fieldOf(item, ["iov_base"], 0)) : [];
-    return this.#send(call, parts, totalOf(vector, this.#options.define), flags, null);
+    const name = fieldOf(call.arguments[1], ["msg_name"], -1);
+    return this.#send(call, parts, totalOf(vector, this.#options.define), flags, name);
+  }
+
+  /** Sends one buffer. */
+  #sendFrom(call: CallAction, flags: number, address: Expression | undefined): Attempt {
+    const buffer = call.arguments[1];
+    const length = this.#number(call, 2);
+    if (length > 0 && buffer?.kind === "name" && buffer.name === "NULL") return () => "EFAULT";
+    return this.#send(call, [buffer], length, flags, address);
   }
 
   /** Sends all that is given unless the socket never waits: then as much as fits. */
@@ -193,19 +211,18 @@ export class Calls {
     parts: readonly (Expression | undefined)[],
     length: number,
     flags: number,
-    toAt: number | null,
+    address: Expression | undefined,
   ): Attempt {
-    if ((flags & constants.MSG_FASTOPEN!) !== 0) throw new ScriptSkipped("the stack has no Fast Open");
     if ((flags & (constants.MSG_OOB! | constants.MSG_MORE! | constants.MSG_EOR!)) !== 0) {
       throw new ScriptSkipped("the stack has nothing for MSG_OOB, MSG_MORE and MSG_EOR");
     }
     const literal = literalOf(parts, length);
-    const hasAddress = toAt !== null && call.arguments[toAt] !== undefined &&
-      !isNull(call.arguments[toAt], this.#options.define);
-    const to = hasAddress ? this.#address(call, toAt) : null;
+    const { define } = this.#options;
+    const to = address === undefined || isNull(address, define) ? null : socketAddressOf(address, define);
     let sent = 0;
     return this.#on(call, (socket) => {
-      const outcome = socket.send(length - sent, literal?.subarray(sent) ?? null, to, flags);
+      const rest = literal?.subarray(sent) ?? null;
+      const outcome = this.#connecting(socket, () => socket.send(length - sent, rest, to, flags));
       if (typeof outcome === "string") return sent > 0 ? sent : outcome;
       if (outcome !== blocked) sent += outcome;
       if (sent >= length) return sent;

@@ -72,6 +72,10 @@ export abstract class Descriptor {
   get receivable(): number {
     return 0;
   }
+  /** Bytes that have arrived since the beginning. */
+  get arrived(): number {
+    return 0;
+  }
   /** Bytes that the peer has not acknowledged. */
   get unacknowledged(): number {
     return 0;

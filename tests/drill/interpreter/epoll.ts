@@ -15,6 +15,8 @@ interface Interest {
   data: number;
   /** What was ready when it was last told, for those that want to hear of changes only. */
   told: number;
+  /** What had arrived then. */
+  arrived: number;
 }
 
 /** An event that holds. */
@@ -37,7 +39,7 @@ export class Epoll extends Descriptor {
     const known = this.#interests.get(number);
     if (operation === constants.EPOLL_CTL_ADD) {
       if (known !== undefined) return "EEXIST";
-      this.#interests.set(number, { descriptor, wanted, data, told: 0 });
+      this.#interests.set(number, { descriptor, wanted, data, told: 0, arrived: 0 });
       return 0;
     }
     if (known === undefined) return "ENOENT";
@@ -52,8 +54,12 @@ export class Epoll extends Descriptor {
     for (const interest of this.#interests.values()) {
       const events = interest.descriptor.ready & ((interest.wanted | always) >>> 0);
       const edgeTriggered = (interest.wanted & constants.EPOLLET!) !== 0;
-      const news = edgeTriggered ? events & ~interest.told : events;
+      const { arrived } = interest.descriptor;
+      // More data are news too.
+      const changed = arrived > interest.arrived ? events : events & ~interest.told;
+      const news = edgeTriggered ? changed : events;
       interest.told = events;
+      interest.arrived = arrived;
       if (news === 0 || ready.length >= most) continue;
       ready.push({ data: interest.data, events });
       if ((interest.wanted & constants.EPOLLONESHOT!) !== 0) interest.wanted = 0;

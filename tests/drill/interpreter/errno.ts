@@ -64,6 +64,7 @@ const fromStack: Readonly<Record<ErrorName, Errno>> = {
   Interrupted: "EINTR",
   InvalidData: "EINVAL",
   NetworkUnreachable: "ENETUNREACH",
+  NotFound: "ENOENT",
   NotConnected: "ENOTCONN",
   NotSupported: "EOPNOTSUPP",
   PermissionDenied: "EACCES",

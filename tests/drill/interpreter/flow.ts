@@ -50,6 +50,8 @@ export class Flow {
   /** Initial sequence number of the peer, in the script and on the wire; 0 until a packet has said it. */
   #remoteInitial = 0;
   #remoteKnown = false;
+  /** Whether that was a SYN. */
+  #synKnown = false;
   /** Sequence number and acknowledgement of the latest SYN that arrived, to tell the answer to a new one. */
   #latestSyn = 0;
   /** Timestamps on the wire less those in the script; null until the stack has sent one. */
@@ -83,11 +85,15 @@ export class Flow {
   toWire(spec: TcpSpec): { sequence: number; acknowledgement: number; options: TcpOption[] } {
     const isSyn = (spec.flags & syn) !== 0;
     const sequence = spec.sequence ?? 0;
-    if (!this.#remoteKnown) {
+    // A number in front of the peer's first SYN counts until that tells better.
+    if (!this.#remoteKnown || (isSyn && !this.#synKnown)) {
       this.#remoteKnown = true;
       this.#remoteInitial = sequence;
     }
-    if (isSyn) this.#latestSyn = sequence;
+    if (isSyn) {
+      this.#synKnown = true;
+      this.#latestSyn = sequence;
+    }
     const ours = isSyn ? distance(this.localInitial, this.#localScript) : this.localInitial;
     return {
       sequence: add(sequence, isSyn ? 0 : this.#remoteInitial),

@@ -8,6 +8,7 @@ import { type Family, IpAddress, IpPrefix } from "../../../stack/address.ts";
 import { capture } from "../../../stack/link/capture.ts";
 import { SeededRandom } from "../../../stack/random.ts";
 import { Stack } from "../../../stack/stack.ts";
+import type { TcpOptionsOffered } from "../../../stack/transport/tcp/context.ts";
 import type { Connection } from "../../../stack/transport/tcp/connection.ts";
 import { VirtualTime } from "../../helpers/virtual_time.ts";
 import { ScriptSkipped } from "./failure.ts";
@@ -36,6 +37,12 @@ const usualAddresses = {
   6: { local: "fd3d:fa7b:d17d::1", remote: "2001:db8::1", length: 48 },
 } as const;
 
+/** The addresses of both ends: those that a script gives, or the usual ones. */
+export function addressesOf(family: Family, local: string | null, remote: string | null): [IpAddress, IpAddress] {
+  const usual = usualAddresses[family];
+  return [IpAddress.parse(local ?? usual.local), IpAddress.parse(remote ?? usual.remote)];
+}
+
 /** A stack with one link, which ends at the script. */
 export class Host {
   /** The clock and what runs on it. */
@@ -62,10 +69,8 @@ export class Host {
    */
   constructor(options: HostOptions) {
     const { family, mtu, profile } = options;
-    const usual = usualAddresses[family];
     this.profile = profile;
-    this.local = IpAddress.parse(options.localAddress ?? usual.local);
-    this.remote = IpAddress.parse(options.remoteAddress ?? usual.remote);
+    [this.local, this.remote] = addressesOf(family, options.localAddress, options.remoteAddress);
     this.device = new ScriptDevice(mtu);
     this.stack = this.time.add(
       new Stack({
@@ -73,10 +78,8 @@ export class Host {
         random: new SeededRandom(1),
         eventLoop: false,
         tcp: {
-          timestamps: profile.timestamps,
-          selectiveAcknowledgements: profile.selectiveAcknowledgements,
-          windowScaling: profile.windowScaling,
-          ecn: profile.ecn,
+          ...tcpOptionsOf(profile),
+          ...(profile.fastOpenKeys === null ? {} : { fastOpenKeys: profile.fastOpenKeys }),
           congestionControl: () => profile.makeCongestionControl(),
           timeWait: profile.timeWait,
           unlimitedChallenges: profile.unlimitedChallenges,
@@ -85,14 +88,14 @@ export class Host {
       }),
     );
     profile.onChange = () => {
-      const { timestamps, selectiveAcknowledgements, windowScaling, ecn } = profile;
-      Object.assign(this.stack.tcp.options, { timestamps, selectiveAcknowledgements, windowScaling, ecn });
+      Object.assign(this.stack.tcp.options, tcpOptionsOf(profile));
+      if (profile.fastOpenKeys !== null) this.stack.tcp.fastOpen.cookies.useKeys(profile.fastOpenKeys);
     };
     if (family === 6 && !Object.keys(this.stack.counters.snapshot()).some((name) => name.startsWith("ipv6."))) {
       throw new ScriptSkipped("the stack has no IPv6");
     }
     const link = options.capture === null ? this.device : capture(this.device, options.capture);
-    const nic = this.stack.attach(link, { addresses: [`${this.local}/${usual.length}`] });
+    const nic = this.stack.attach(link, { addresses: [`${this.local}/${usualAddresses[family].length}`] });
     // A link without hardware addresses needs no gateway.
     this.stack.routes.add({ prefix: new IpPrefix(IpAddress.unspecified(family), 0), nic });
     this.stack.trace = {
@@ -140,6 +143,20 @@ export class Host {
     this.profile.onChange = null;
     await this.stack.close();
   }
+}
+
+/** The settings of TCP that may change while a script runs. */
+function tcpOptionsOf(profile: Profile): TcpOptionsOffered {
+  return {
+    timestamps: profile.timestamps,
+    selectiveAcknowledgements: profile.selectiveAcknowledgements,
+    windowScaling: profile.windowScaling,
+    ecn: profile.ecn,
+    trustResets: profile.trustResets,
+    trustSyns: profile.trustSyns,
+    dropSynFin: profile.dropSynFin,
+    heedNetworkErrors: profile.heedNetworkErrors,
+  };
 }
 
 function keyOf(localPort: number, remotePort: number): string {

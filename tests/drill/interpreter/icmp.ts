@@ -40,7 +40,17 @@ const messages4: Readonly<Record<string, Kind>> = {
   source_quench: { type: 4 },
   redirect: { type: 5, codes: { net: 0, host: 1 } },
   echo_request: { type: 8 },
-  time_exceeded: { type: 11, codes: { ttl: 0, in_transit: 0, reassembly: 1, frag_time: 1 } },
+  time_exceeded: {
+    type: 11,
+    codes: {
+      ttl: 0,
+      in_transit: 0,
+      ttl_exceeded_in_transit: 0,
+      reassembly: 1,
+      frag_time: 1,
+      frag_reass: 1,
+    },
+  },
   parameter_problem: { type: 12 },
 };
 
@@ -77,6 +87,8 @@ export function icmpNumbers(spec: IcmpSpec): { type: number; code: number } {
   const kind = (spec.family === 4 ? messages4 : messages6)[spec.type];
   if (kind === undefined) throw new ScriptSkipped(`the ICMP message ${spec.type} is not known here`);
   if (spec.code === null) return { type: kind.type, code: 0 };
+  const number = /^code_(\d+)$/.exec(spec.code);
+  if (number !== null) return { type: kind.type, code: Number(number[1]) };
   const code = kind.codes?.[spec.code] ?? kind.codes?.[spec.code.replace(/_(?:unreachable|exceeded)$/, "")];
   if (code === undefined) throw new ScriptSkipped(`the ICMP code ${spec.code} is not known here`);
   return { type: kind.type, code };

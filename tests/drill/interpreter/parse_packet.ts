@@ -41,10 +41,12 @@ export function parsePacket(scanner: Scanner, define: (name: string) => string |
   let quoted: QuotedPacket | null = null;
   while (scanner.accept("[")) {
     if (scanner.sees("udp") || scanner.match(/(?=(?:\d+|\.\.\.)\s*[:(])/y)) quoted = parseQuoted(scanner);
-    else ip = parseIp(scanner, ip);
+    else ip = parseIp(scanner, ip, "]");
   }
-  if (scanner.match(/icmp(?=\s)/y)) return parseIcmp(scanner, 4, ip, quoted);
-  if (scanner.match(/icmpv6\b/y)) return parseIcmp(scanner, 6, ip, quoted);
+  // The same in the form that FreeBSD's scripts have.
+  if (scanner.accept("(")) ip = parseIp(scanner, ip, ")");
+  if (scanner.match(/icmp(?=\s)/y)) return parseIcmp(scanner, 4, ip, quoted, define);
+  if (scanner.match(/icmpv6\b/y)) return parseIcmp(scanner, 6, ip, quoted, define);
   const ports = parsePorts(scanner);
   if (scanner.match(/udp\b/y)) return parseUdp(scanner, ip, ports);
   return parseTcp(scanner, ip, ports, define);
@@ -55,18 +57,19 @@ function parsePorts(scanner: Scanner): PortPair | null {
   return ports === null ? null : { source: Number(ports[1]), destination: Number(ports[2]) };
 }
 
-/** Reads what stands in brackets about the IP header. */
-function parseIp(scanner: Scanner, before: IpSpec): IpSpec {
+/** Reads what stands in brackets about the IP header, up to and with `close`. */
+function parseIp(scanner: Scanner, before: IpSpec, close: string): IpSpec {
   const ip: { -readonly [name in keyof IpSpec]: IpSpec[name] } = { ...before };
   do {
     const word = scanner.need(/\w+/y, "something about the IP header, like `ect0` or `ttl 64`")[0].toLowerCase();
     const ecn = ecnCodes[word];
     if (ecn !== undefined) ip.ecn = ecn;
-    else if (word === "tos" || word === "tclass" || word === "traffic_class") ip.tos = parseNumber(scanner);
-    else if (word === "ttl" || word === "hlim" || word === "hop_limit") ip.ttl = parseNumber(scanner);
+    else if (word === "tos" || word === "tclass" || word === "class" || word === "traffic_class") {
+      ip.tos = parseNumber(scanner);
+    } else if (word === "ttl" || word === "hlim" || word === "hop_limit") ip.ttl = parseNumber(scanner);
     else if (word === "flowlabel") ip.flowLabel = parseNumber(scanner);
     else throw scanner.error(`\`${word}\` is nothing that can be said of an IP header`, scanner.at - word.length);
-  } while (!scanner.accept("]") && (scanner.accept(",") || true));
+  } while (!scanner.accept(close) && (scanner.accept(",") || true));
   return ip;
 }
 
@@ -96,6 +99,7 @@ function parseSequence(scanner: Scanner): { sequence: number | null; length: num
       scanner.at - all.length,
     );
   }
+  if (scanner.accept("!")) throw new UnsupportedPacket("absolute sequence numbers are not interpreted");
   return { sequence: sequence >>> 0, length };
 }
 
@@ -105,12 +109,18 @@ function parseUdp(scanner: Scanner, ip: IpSpec, ports: PortPair | null): UdpSpec
 }
 
 /** Reads an ICMP message behind the word `icmp`. What it quotes may stand in front of that word or at the end. */
-function parseIcmp(scanner: Scanner, family: 4 | 6, ip: IpSpec, before: QuotedPacket | null): IcmpSpec {
+function parseIcmp(
+  scanner: Scanner,
+  family: 4 | 6,
+  ip: IpSpec,
+  before: QuotedPacket | null,
+  define: (name: string) => string | undefined,
+): IcmpSpec {
   const [type] = scanner.need(/[a-z_]+/y, "a type of ICMP message like `unreachable`");
-  const code = scanner.match(/(?!mtu\b)[a-z_]+\b(?!\s*\()/y)?.[0] ?? null;
+  const code = scanner.match(/(?!mtu\b)[A-Za-z_]\w*\b(?!\s*\()/y)?.[0] ?? null;
   const mtu = scanner.accept("mtu") ? parseNumber(scanner) : null;
   const quoted = scanner.accept("[") ? parseQuoted(scanner) : before;
-  return { kind: "icmp", ip, family, type, code, mtu, quoted };
+  return { kind: "icmp", ip, family, type, code: code === null ? null : define(code) ?? code, mtu, quoted };
 }
 
 function parseTcp(
@@ -142,6 +152,7 @@ function parseTcp(
     else urgent = value;
   }
   const options = scanner.accept("<") ? parseOptions(scanner, define) : [];
+  if (scanner.match(/\/\s*udp\b/y)) throw new UnsupportedPacket("TCP in UDP is not interpreted");
   return { kind: "tcp", ip, ports, flags, sequence, length, acknowledgement, window, urgent, options };
 }
 
@@ -195,6 +206,9 @@ function parseOption(scanner: Scanner, define: (name: string) => string | undefi
       return { kind: "FO", cookie: cookie.toLowerCase(), experimental: word.toLowerCase() === "foexp" };
     }
     case "md5":
+      if (scanner.match(/(?:in)?valid\b/y)) {
+        throw new UnsupportedPacket("the stack has no TCP MD5 signatures (RFC 2385)");
+      }
       return { kind: "md5", digest: scanner.match(/[0-9a-fA-F]{2,}/y)?.[0] ?? "" };
     case "kind":
     case "unknown": {

@@ -6,9 +6,12 @@
 
 import type { Action, EventTime, Script, ScriptEvent } from "./ast.ts";
 import { parseArguments, parseResult } from "./parse_expression.ts";
+import { fastOpenDefinition } from "./fast_open.ts";
+import { addressesOf } from "./host.ts";
 import { parsePacket } from "./parse_packet.ts";
 import { preprocess } from "./preprocess.ts";
 import { Scanner } from "./scanner.ts";
+import type { Define } from "./values.ts";
 
 /** Names that are defined unless the command line defines others: the dialect that `#ifdef` asks for. */
 const defaultDialect = "STANDARD";
@@ -25,15 +28,18 @@ const now: EventTime = { base: "previous", from: 0, to: null, end: null };
  * @throws {UnsupportedPacket} If it speaks of a kind of packet that is not interpreted.
  */
 export function parseScript(text: string, path: string, definitions: ReadonlyMap<string, string> = new Map()): Script {
-  const dialect = definitions.size === 0 ? new Map([[defaultDialect, ""]]) : definitions;
+  // A name with a value stands for that value; one without chooses a dialect.
+  const named = [...definitions.values()].includes("1");
+  const dialect = named ? definitions : new Map([[defaultDialect, "1"], ...definitions]);
   const scanner = new Scanner(preprocess(text, path, (name) => dialect.has(name)), path);
   const options = new Map<string, string>();
   const own = new Map(definitions);
+  const define = definer(own, options);
   const events: ScriptEvent[] = [];
   while (!scanner.done) {
     const option = events.length === 0 ? scanner.match(/--([A-Za-z_]\w*)(?:=("[^"\n]*"|`[^`]*`|[^\s]*))?/y) : null;
     if (option === null) {
-      events.push(parseEvent(scanner, own));
+      events.push(parseEvent(scanner, define));
       continue;
     }
     const value = (option[2] ?? "").replaceAll(/^["`]|["`]$/g, "");
@@ -49,13 +55,24 @@ export function parseDefinition(text: string): [name: string, value: string] {
   return at < 0 ? [text, "1"] : [text.slice(0, at), text.slice(at + 1).replaceAll(/^"|"$/g, "")];
 }
 
-function parseEvent(scanner: Scanner, definitions: ReadonlyMap<string, string>): ScriptEvent {
+/** What a name stands for: the script's own definitions, then what follows from its addresses. */
+function definer(definitions: ReadonlyMap<string, string>, options: ReadonlyMap<string, string>): Define {
+  return (name) => {
+    const own = definitions.get(name);
+    if (own !== undefined) return own;
+    const family = options.get("ip_version") === "ipv6" ? 6 : 4;
+    const [local, remote] = addressesOf(family, options.get("local_ip") ?? null, options.get("remote_ip") ?? null);
+    return fastOpenDefinition(name, remote, local);
+  };
+}
+
+function parseEvent(scanner: Scanner, define: Define): ScriptEvent {
   const { line } = scanner;
   // A command in front of the first event has no time.
   const time = scanner.sees("`") ? now : parseTime(scanner);
   scanner.skipBlanks();
   const start = scanner.at;
-  const action = parseAction(scanner, definitions);
+  const action = parseAction(scanner, define);
   const text = scanner.text.slice(start, scanner.at).replaceAll(/\s+/g, " ").trim();
   if (time.end !== null && action.kind !== "call") throw scanner.error("Only a call can last from one time to another");
   return { line, time, action, text };
@@ -85,8 +102,7 @@ function parseSeconds(scanner: Scanner): number {
   return Math.round(Number(text) * 1_000_000) / 1000;
 }
 
-function parseAction(scanner: Scanner, definitions: ReadonlyMap<string, string>): Action {
-  const define = (name: string) => definitions.get(name);
+function parseAction(scanner: Scanner, define: Define): Action {
   if (scanner.accept("<")) return { kind: "packet", direction: "inbound", packet: parsePacket(scanner, define) };
   if (scanner.accept(">")) return { kind: "packet", direction: "outbound", packet: parsePacket(scanner, define) };
   if (scanner.accept("`")) return { kind: "command", command: scanner.until("`", "This command").trim() };

@@ -8,6 +8,7 @@
 import { Cubic } from "../../../stack/transport/tcp/congestion/cubic.ts";
 import { Reno } from "../../../stack/transport/tcp/congestion/reno.ts";
 import type { CongestionControl } from "../../../stack/transport/tcp/congestion/control.ts";
+import { FastOpenBits, parseFastOpenKeys, usualFastOpenKey } from "./fast_open.ts";
 import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
 
 /** Congestion control algorithms by the names that scripts use. */
@@ -35,8 +36,24 @@ export class Profile {
   ecn: "request" | "accept" | "off" = "accept";
   /** Answer with SYN cookies when a listener's queue is full. */
   synCookies: boolean = true;
+  /** Believe every RST in the window (RFC 793), not only the exact one (RFC 5961). */
+  trustResets: boolean = false;
+  /** Reset a connection for a SYN in its window (RFC 793), instead of asking (RFC 5961). */
+  trustSyns: boolean = false;
+  /** Drop segments with both SYN and FIN. */
+  dropSynFin: boolean = false;
+  /** Give a handshake up when ICMP says that the peer cannot be reached. */
+  heedNetworkErrors: boolean = true;
+  /** Where Fast Open is allowed: {@linkcode FastOpenBits}. */
+  fastOpen: number = FastOpenBits.client | FastOpenBits.server;
+  /** The keys of Fast Open's cookies; null for a secret of the stack's own. */
+  fastOpenKeys: readonly Uint8Array[] | null = null;
+  /** Bytes of a full segment without options, to which FreeBSD rounds its receive buffer. */
+  fullSegmentBytes: number = 1460;
   /** What connections start with. Scripts expect that all that the window allows is sent at once: no pacing. */
   readonly settings: Partial<ConnectionSettings> = { pacing: false };
+  /** The names of all that has been set: nothing is assumed of them any more. */
+  readonly #chosen = new Set<string>();
   /** Called after a change. */
   onChange: (() => void) | null = null;
 
@@ -57,17 +74,53 @@ export class Profile {
    * whether the stack has such a thing.
    */
   set(name: string, value: string): boolean {
-    const short = name.replaceAll("/", ".").replace(
-      /^(?:proc\.sys\.)?(?:net\.(?:ipv4|ipv6|inet\.tcp|inet|core)\.)?/,
+    const dotted = name.replaceAll("/", ".");
+    if (/^(?:net\.inet6?|kern\.ipc)\./.test(dotted)) this.#assumeFreeBsd();
+    const short = dotted.replace(
+      /^(?:proc\.sys\.)?(?:net\.(?:ipv4|ipv6|inet\.tcp|inet|core)\.|kern\.ipc\.)?/,
       "",
     );
     const change = changes[short];
     if (change === undefined) return false;
+    this.#chosen.add(short);
     const known = change(this, value.trim().replaceAll(/^["']|["']$/g, "")) !== false;
     this.onChange?.();
     return known;
   }
+
+  /** A script that names settings of FreeBSD takes that system's habits for granted. */
+  #assumeFreeBsd(): void {
+    this.#assume(freeBsdHabits);
+  }
+
+  /** Settings that Linux's scripts share: those of the `defaults.sh` that they begin with. */
+  assumeLinux(): void {
+    this.#assume(linuxHabits);
+    this.onChange?.();
+  }
+
+  /** Makes settings of which nothing else was said. */
+  #assume(habits: readonly (readonly [name: string, value: string])[]): void {
+    for (const [name, value] of habits) {
+      if (this.#chosen.has(name)) continue;
+      this.#chosen.add(name);
+      changes[name]!(this, value);
+    }
+  }
 }
+
+/**
+ * FreeBSD delays acknowledgements from the first segment on, its buffers may grow to 2 MiB, and a full accept queue
+ * does not keep it from remembering handshakes.
+ */
+const freeBsdHabits = [["quick-acks", "0"], ["receive-buffer", "2097152"], ["syn-cookies", "0"]] as const;
+
+const linuxHabits = [
+  ["receive-buffer", String(15 * 1024 * 1024)],
+  ["tcp_ecn", "0"],
+  ["tcp_fastopen", String(FastOpenBits.client | FastOpenBits.server | FastOpenBits.allListeners)],
+  ["tcp_fastopen_key", usualFastOpenKey],
+] as const;
 
 type Change = (profile: Profile, value: string) => void | boolean;
 
@@ -86,11 +139,19 @@ const scalingAndTimestamps: Change = (profile, value) => {
   profile.windowScaling = profile.timestamps = isOn(value);
 };
 
-const flag =
-  (name: "selectiveAcknowledgements" | "timestamps" | "windowScaling" | "unlimitedChallenges" | "synCookies"): Change =>
-  (profile, value) => {
-    profile[name] = isOn(value);
-  };
+const flag = (name: Flag): Change => (profile, value) => {
+  profile[name] = isOn(value);
+};
+
+/** The parts of a profile that are on or off. */
+type Flag = {
+  [name in keyof Profile]: Profile[name] extends boolean ? name : never;
+}[keyof Profile];
+
+/** FreeBSD's switches of Fast Open. */
+const fastOpenBit = (bit: number): Change => (profile, value) => {
+  profile.fastOpen = isOn(value) ? profile.fastOpen | bit : profile.fastOpen & ~bit;
+};
 
 /** A setting of connections that is a number, in the stack's units times `scale`. */
 const setting = (name: NumberSetting, scale: number): Change => (profile, value) => {
@@ -102,12 +163,21 @@ type NumberSetting = {
   [name in keyof ConnectionSettings]: ConnectionSettings[name] extends number ? name : never;
 }[keyof ConnectionSettings];
 
+/** The largest buffer that the stack has, in bytes. */
+const largestBuffer = 2 ** 30;
+
 const receiveBuffer: Change = (profile, value) => {
-  profile.settings.receiveBufferBytes = last(value);
+  profile.settings.receiveBufferBytes = Math.min(last(value), largestBuffer);
+};
+
+/** FreeBSD's first receive buffer, in whole segments once a connection is there. */
+const receiveSpace: Change = (profile, value) => {
+  const { fullSegmentBytes } = profile;
+  profile.settings.initialReceiveWindow = Math.ceil(Number(value) / fullSegmentBytes) * fullSegmentBytes;
 };
 
 const sendBuffer: Change = (profile, value) => {
-  profile.settings.sendBufferBytes = last(value);
+  profile.settings.sendBufferBytes = Math.min(last(value), largestBuffer);
 };
 
 const congestion: Change = (profile, value) => profile.chooseCongestionControl(value);
@@ -123,6 +193,23 @@ const changes: Readonly<Record<string, Change>> = {
   "syn-cookies": flag("synCookies"),
   tcp_syncookies: flag("synCookies"),
   syncookies: flag("synCookies"),
+  insecure_rst: flag("trustResets"),
+  "trust-resets": flag("trustResets"),
+  insecure_syn: flag("trustSyns"),
+  "trust-syns": flag("trustSyns"),
+  icmp_may_rst: flag("heedNetworkErrors"),
+  "heed-network-errors": flag("heedNetworkErrors"),
+  tcp_fastopen: (profile, value) => {
+    profile.fastOpen = Number(value);
+  },
+  tcp_fastopen_key: (profile, value) => {
+    profile.fastOpenKeys = parseFastOpenKeys(value);
+    return profile.fastOpenKeys !== null;
+  },
+  "fastopen.client_enable": fastOpenBit(FastOpenBits.client),
+  "fastopen.server_enable": fastOpenBit(FastOpenBits.server),
+  drop_synfin: flag("dropSynFin"),
+  "drop-syn-fin": flag("dropSynFin"),
   "receive-window": setting("initialReceiveWindow", 1),
   "quick-acks": setting("quickAcknowledgements", 1),
   "initial-rto": setting("initialTimeout", 1),
@@ -138,7 +225,8 @@ const changes: Readonly<Record<string, Change>> = {
   "cc.algorithm": congestion,
   tcp_rmem: receiveBuffer,
   "receive-buffer": receiveBuffer,
-  recvspace: receiveBuffer,
+  recvspace: receiveSpace,
+  maxsockbuf: receiveBuffer,
   tcp_wmem: sendBuffer,
   "send-buffer": sendBuffer,
   sendspace: sendBuffer,

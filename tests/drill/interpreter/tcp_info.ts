@@ -45,7 +45,7 @@ export function tcpInfo(connection: Connection | null): Record<string, number> {
     tcpi_retransmits: connection.timers.retransmissions,
     tcpi_backoff: info.backoff,
     tcpi_options: Number(info.timestamps) | (Number(info.selectiveAcknowledgements) << 1) |
-      (Number(connection.windowScaling) << 2) | (Number(connection.ecn !== null) << 3),
+      (Number(connection.windowScaling) << 2) | (Number(connection.ecn !== null) << 3) | (Number(info.fastOpen) << 5),
     tcpi_snd_wscale: info.sendWindowScale,
     tcpi_rcv_wscale: info.receiveWindowScale,
     tcpi_rto: microseconds(info.rto * 2 ** info.backoff),

@@ -7,13 +7,15 @@
 import type { Endpoint } from "../../../stack/transport/endpoint.ts";
 import { IpAddress } from "../../../stack/address.ts";
 import type { Connection } from "../../../stack/transport/tcp/connection.ts";
+import { type FastOpenListenOptions, PendingFastOpens } from "../../../stack/transport/tcp/fast_open.ts";
 import type { Listener } from "../../../stack/transport/tcp/listener.ts";
 import { State } from "../../../stack/transport/tcp/state.ts";
 import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
 import { constants } from "./constants.ts";
 import { Descriptor, type OptionValue, PollEvent } from "./descriptor.ts";
 import { blocked, type Errno, errnoNumbers, errnoOf, errnoThrown, type Outcome } from "./errno.ts";
-import { ScriptFailure } from "./failure.ts";
+import { FastOpenBits } from "./fast_open.ts";
+import { ScriptFailure, ScriptSkipped } from "./failure.ts";
 import type { Host } from "./host.ts";
 import { pattern } from "./pattern.ts";
 import { readTcpOption, type TcpOptionState, writeTcpOption } from "./tcp_socket_options.ts";
@@ -27,6 +29,8 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
   readonly host: Host;
   readonly settings: Partial<ConnectionSettings>;
   linger: { on: boolean; seconds: number } = { on: false, seconds: 0 };
+  fastOpenQueue: number = 0;
+  fastOpenConnect: boolean = false;
   connection: Connection | null = null;
   #local: Endpoint | null = null;
   #listener: Listener | null = null;
@@ -38,6 +42,10 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
   #writeShut = false;
   #received = 0;
   #lingerUntil = -1;
+  /** Bytes of a call that went out with the SYN, while the call waits for the end of the handshake; -1 for none. */
+  #sentInSyn = -1;
+  /** Whether the call that connected waits for the end of the handshake. */
+  #sendWaits = false;
 
   /** A fresh socket; its connection starts with `settings`. */
   constructor(host: Host, settings: Partial<ConnectionSettings> = host.profile.settings) {
@@ -60,11 +68,27 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     if (this.#listener !== null) return 0;
     const local = this.#local ?? { address: IpAddress.unspecified(this.host.local.family), port: 0 };
     try {
-      this.#listener = this.host.stack.tcp.listen({ local, backlog: Math.max(1, backlog), settings: this.settings });
+      this.#listener = this.host.stack.tcp.listen({
+        local,
+        backlog: Math.max(1, backlog),
+        settings: this.settings,
+        fastOpen: this.#fastOpenListening(backlog),
+      });
     } catch (error) {
       return errnoThrown(error);
     }
     return 0;
+  }
+
+  /** What its listener does about data in SYNs. */
+  #fastOpenListening(backlog: number): false | FastOpenListenOptions {
+    const bits = this.host.profile.fastOpen;
+    const wanted = this.fastOpenQueue > 0 || (bits & FastOpenBits.allListeners) !== 0;
+    if (!wanted || (bits & FastOpenBits.server) === 0) return false;
+    if ((bits & FastOpenBits.serverWithoutCookie) !== 0) {
+      throw new ScriptSkipped("the stack takes no data in a SYN without a cookie");
+    }
+    return { pending: Math.max(1, this.fastOpenQueue || backlog), experimental: true };
   }
 
   /** The port that it listens on, or null. */
@@ -90,7 +114,14 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
   override connect(address: SocketAddress): Outcome {
     if (address.unspecified) return this.#disconnect();
     if (this.#listener !== null) return "EISCONN";
-    if (this.connection === null) return this.#startConnecting(address);
+    if (this.connection === null) {
+      const fast = this.fastOpenConnect && (this.host.profile.fastOpen & FastOpenBits.client) !== 0;
+      const outcome = this.#startConnecting(address, fast);
+      // The SYN waits for data; until then, this counts as connected.
+      if (!this.#isDeferred()) return outcome;
+      this.#reported = true;
+      return 0;
+    }
     if (this.#error !== null) return this.#takeError()!;
     if (this.#over) return "ECONNABORTED";
     if (this.connection.state < State.established) return this.nonBlocking ? "EALREADY" : blocked;
@@ -117,7 +148,11 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     return 0;
   }
 
-  #startConnecting(address: SocketAddress): Outcome {
+  #isDeferred(): boolean {
+    return this.connection !== null && this.connection.deferred;
+  }
+
+  #startConnecting(address: SocketAddress, fastOpen = false): Outcome {
     const { host } = this;
     const remote = { address: address.address ?? host.remote, port: address.port ?? usualPort };
     const local = this.#local;
@@ -127,6 +162,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
         localAddress: local === null || local.address.isUnspecified ? null : local.address,
         localPort: local?.port ?? 0,
         settings: this.settings,
+        fastOpen,
       });
       this.#take(connection);
     } catch (error) {
@@ -172,17 +208,63 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
   }
 
   /** As {@linkcode Descriptor.send}. */
-  override send(length: number, literal: Uint8Array | null): Outcome {
+  override send(length: number, literal: Uint8Array | null, to: SocketAddress | null, flags: number): Outcome {
     const { connection } = this;
-    if (connection === null) return "ENOTCONN";
+    if (connection === null) return this.#sendAndConnect(length, literal, to, flags);
     if (this.#error !== null) return this.#takeError()!;
     if (this.#over || this.#writeShut) return "EPIPE";
-    if (connection.state < State.established) return blocked;
+    if (connection.deferred) return this.#sendInSyn(connection, length, literal);
+    if ((flags & constants.MSG_FASTOPEN!) !== 0 && !this.#sendWaits) {
+      return connection.state < State.established ? "EALREADY" : "EISCONN";
+    }
+    if (connection.state < State.established && !connection.openedFast) return blocked;
+    if (this.#sentInSyn >= 0) {
+      const sent = this.#sentInSyn;
+      this.#sentInSyn = -1;
+      return sent;
+    }
+    const taken = this.#append(connection, length, literal);
+    return taken === 0 && length > 0 ? blocked : taken;
+  }
+
+  #append(connection: Connection, length: number, literal: Uint8Array | null): number {
     const written = this.host.written(connection);
-    const bytes = literal ?? written.next(length);
+    const bytes = literal?.subarray(0, length) ?? written.next(length);
     const taken = connection.send(bytes);
     written.append(bytes.subarray(0, taken));
-    return taken === 0 && bytes.length > 0 ? blocked : taken;
+    return taken;
+  }
+
+  /** Connects with the data in the SYN, as MSG_FASTOPEN asks for it; on FreeBSD the socket's option does. */
+  #sendAndConnect(length: number, literal: Uint8Array | null, to: SocketAddress | null, flags: number): Outcome {
+    const asked = (flags & constants.MSG_FASTOPEN!) !== 0;
+    if (!asked && this.fastOpenQueue === 0) return "ENOTCONN";
+    const bits = this.host.profile.fastOpen;
+    if ((bits & FastOpenBits.client) === 0 && asked) return "EOPNOTSUPP";
+    if (to === null) return asked ? "EINVAL" : "ENOTCONN";
+    if (to.unspecified) return "EOPNOTSUPP";
+    if ((bits & FastOpenBits.clientWithoutCookie) !== 0) {
+      throw new ScriptSkipped("the stack sends no data in a SYN without a cookie");
+    }
+    const outcome = this.#startConnecting(to, (bits & FastOpenBits.client) !== 0);
+    const { connection } = this;
+    if (connection === null) return outcome;
+    // FreeBSD takes all of the data at once, whether they go with the SYN or behind the handshake.
+    if (!asked) return this.#append(connection, length, literal);
+    if (connection.deferred) return this.#sendInSyn(connection, length, literal);
+    this.#sendWaits = outcome === blocked;
+    return outcome;
+  }
+
+  /** As Linux does: what does not fit is not taken, or the call waits for the end of the handshake. */
+  #sendInSyn(connection: Connection, length: number, literal: Uint8Array | null): Outcome {
+    const { room } = connection.fastOpen!;
+    const taken = this.#append(connection, this.nonBlocking ? Math.min(length, room) : length, literal);
+    connection.proceed();
+    if (this.nonBlocking) return length === 0 ? "EINPROGRESS" : taken;
+    this.#sentInSyn = taken;
+    this.#sendWaits = true;
+    return blocked;
   }
 
   /** As {@linkcode Descriptor.shutdown}. */
@@ -219,7 +301,12 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
 
   /** As {@linkcode Descriptor.setOption}. */
   override setOption(level: string, name: string, value: OptionValue): Outcome {
-    return writeTcpOption(this, level, name, value);
+    const outcome = writeTcpOption(this, level, name, value);
+    if (name === "TCP_FASTOPEN" && this.#listener !== null) {
+      const listening = this.#fastOpenListening(value.number);
+      this.#listener.fastOpen = listening === false ? null : new PendingFastOpens(this.host.time.clock, listening);
+    }
+    return outcome;
   }
 
   /** As {@linkcode Descriptor.getOption}. */
@@ -234,6 +321,11 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
   /** As {@linkcode Descriptor.receivable}. */
   override get receivable(): number {
     return this.connection?.receivable ?? 0;
+  }
+
+  /** As {@linkcode Descriptor.arrived}. */
+  override get arrived(): number {
+    return this.connection?.receiver.bytesReceived ?? 0;
   }
 
   /** As {@linkcode Descriptor.unacknowledged}. */
@@ -251,13 +343,15 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     if (this.#listener !== null) return this.#listener.acceptable > 0 ? PollEvent.in : 0;
     const { connection } = this;
     if (connection === null) return PollEvent.out | PollEvent.hangUp;
+    if (connection.deferred) return PollEvent.out;
     let events = 0;
     const { state } = connection;
     const ended = connection.ended || this.#over;
     const peerClosed = ended || state >= State.closeWait;
     if (connection.receivable > 0 || peerClosed || this.#readShut) events |= PollEvent.in;
     if (peerClosed || this.#readShut) events |= PollEvent.peerClosed;
-    if (this.#over || (state >= State.established && connection.unacknowledged < connection.settings.sendBufferBytes)) {
+    const open = state >= State.established || connection.openedFast;
+    if (this.#over || (open && connection.unacknowledged < connection.settings.sendBufferBytes)) {
       events |= PollEvent.out;
     }
     if (this.#error !== null) events |= PollEvent.error;

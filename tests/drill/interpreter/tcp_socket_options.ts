@@ -5,7 +5,7 @@
  */
 
 import type { Connection } from "../../../stack/transport/tcp/connection.ts";
-import { defaultSettings } from "../../../stack/transport/tcp/settings.ts";
+import { checkSettings, defaultSettings } from "../../../stack/transport/tcp/settings.ts";
 import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
 import type { OptionValue } from "./descriptor.ts";
 import type { Errno, Outcome } from "./errno.ts";
@@ -20,6 +20,10 @@ export interface TcpOptionState {
   readonly connection: Connection | null;
   /** What its connection starts with. */
   readonly settings: Partial<ConnectionSettings>;
+  /** TCP_FASTOPEN: how many connections may be pending, or on FreeBSD that `sendto` may connect so; 0 for neither. */
+  fastOpenQueue: number;
+  /** TCP_FASTOPEN_CONNECT. */
+  fastOpenConnect: boolean;
   /** SO_LINGER. */
   linger: { on: boolean; seconds: number };
 }
@@ -28,7 +32,7 @@ export interface TcpOptionState {
 interface Mapping {
   readonly setting: keyof ConnectionSettings;
   toSetting(number: number): number | boolean;
-  toOption(setting: number | boolean): number;
+  toOption(setting: unknown): number;
 }
 
 const toggled = (setting: keyof ConnectionSettings): Mapping => ({
@@ -43,12 +47,20 @@ const scaled = (setting: keyof ConnectionSettings, scale: number): Mapping => ({
   toOption: (value) => Number(value) / scale,
 });
 
+/** Sizes of buffers are made fit rather than refused. */
+const buffer = (setting: keyof ConnectionSettings): Mapping => ({
+  ...scaled(setting, 1),
+  toSetting: (number) => Math.min(Math.max(number, 1), 2 ** 30),
+});
+
 const mappings: Readonly<Record<string, Mapping>> = {
   SO_KEEPALIVE: toggled("keepAlive"),
-  SO_SNDBUF: scaled("sendBufferBytes", 1),
-  SO_SNDBUFFORCE: scaled("sendBufferBytes", 1),
-  SO_RCVBUF: scaled("receiveBufferBytes", 1),
-  SO_RCVBUFFORCE: scaled("receiveBufferBytes", 1),
+  SO_SNDBUF: buffer("sendBufferBytes"),
+  SO_SNDBUFFORCE: buffer("sendBufferBytes"),
+  SO_RCVBUF: buffer("receiveBufferBytes"),
+  SO_RCVBUFFORCE: buffer("receiveBufferBytes"),
+  TCP_CORK: toggled("cork"),
+  TCP_NOPUSH: toggled("cork"),
   TCP_NODELAY: toggled("noDelay"),
   TCP_KEEPIDLE: scaled("keepAliveIdle", 1000),
   TCP_KEEPINTVL: scaled("keepAliveInterval", 1000),
@@ -89,6 +101,15 @@ export function writeTcpOption(socket: TcpOptionState, _level: string, name: str
     socket.linger = { on: value.number !== 0, seconds: value.second };
     return 0;
   }
+  if (name === "TCP_FASTOPEN") {
+    socket.fastOpenQueue = value.number;
+    return 0;
+  }
+  if (name === "TCP_FASTOPEN_CONNECT") {
+    if (socket.connection !== null) return "EINVAL";
+    socket.fastOpenConnect = value.number !== 0;
+    return 0;
+  }
   if (name === "TCP_CONGESTION") {
     return value.text !== null && socket.host.profile.chooseCongestionControl(value.text) ? 0 : "ENOENT";
   }
@@ -101,6 +122,11 @@ export function writeTcpOption(socket: TcpOptionState, _level: string, name: str
   const mapping = mappings[name];
   if (mapping !== undefined) {
     const change = { [mapping.setting]: mapping.toSetting(value.number) } as Partial<ConnectionSettings>;
+    try {
+      checkSettings(change);
+    } catch {
+      return "EINVAL";
+    }
     Object.assign(socket.settings, change);
     socket.connection?.configure(change);
     return 0;
@@ -113,6 +139,8 @@ export function writeTcpOption(socket: TcpOptionState, _level: string, name: str
 export function readTcpOption(socket: TcpOptionState, _level: string, name: string): OptionValue | Errno {
   const { connection } = socket;
   if (name === "SO_LINGER") return { number: Number(socket.linger.on), second: socket.linger.seconds, text: null };
+  if (name === "TCP_FASTOPEN") return { number: socket.fastOpenQueue, second: 0, text: null };
+  if (name === "TCP_FASTOPEN_CONNECT") return { number: Number(socket.fastOpenConnect), second: 0, text: null };
   if (name === "SO_TYPE") return { number: 1, second: 0, text: null };
   if (name === "TCP_CONGESTION") return { number: 0, second: 0, text: socket.host.profile.congestionControl };
   if (name === "TCP_MAXSEG" && connection !== null) return { number: connection.info().sendMss, second: 0, text: null };
