@@ -15,8 +15,8 @@ import { TcpConn } from "./tcp_conn.ts";
  *
  * @throws {Deno.errors.ConnectionRefused} If nobody listens there.
  * @throws {Deno.errors.TimedOut} If nobody answers.
- * @throws {Deno.errors.NetworkUnreachable} If there is no route; `HostUnreachable` if the host does not exist.
- * @throws {Deno.errors.PermissionDenied} If a router reports that the connection is prohibited.
+ * @throws {Deno.errors.NetworkUnreachable} If there is no route; `HostUnreachable` if the host does not exist, or a
+ * router reports that the connection is prohibited.
  * @throws {Deno.errors.AddrInUse} If the local port is taken; `AddrNotAvailable` if the local address is not ours.
  * @throws {DOMException} The signal's reason, by default an `AbortError`, if it is aborted first.
  * @throws {TypeError} If an option makes no sense; a `RangeError` for a port out of range.

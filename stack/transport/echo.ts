@@ -11,7 +11,7 @@ import type { Counters } from "../counters.ts";
 import { makeError } from "../errors.ts";
 import type { Networks, Path } from "../network/path.ts";
 import type { Packet, PacketPool } from "../packet.ts";
-import { type ErrorEvent, type ErrorKind, Verdict } from "../protocol.ts";
+import { type ErrorEvent, ErrorKind, Verdict } from "../protocol.ts";
 import { below, type Random } from "../random.ts";
 
 /** Bytes of an echo message's header, which are the same in both families. */
@@ -168,6 +168,11 @@ export class EchoSocket {
     return this.#send(this, this.#path, this.#data, sequence);
   }
 
+  /** A request was too big for a link of `mtu` bytes (RFC 1191): the next ones are cut, or refused. */
+  tooBig(mtu: number): void {
+    this.#path.network.lowerMtu(this.#path, mtu);
+  }
+
   /** Stops listening. Does nothing the second time. */
   close(): void {
     this.#forget(this);
@@ -273,6 +278,7 @@ export class Echo {
     // The identifier alone could be guessed: the quoted packet must have gone where this socket sends.
     if (!socket?.destination.matches(view, packet.destinationAt)) return;
     this.counters.errors++;
+    if (event.kind === ErrorKind.packetTooBig) socket.tooBig(event.mtu);
     const local = event.type < 0;
     socket.observer.failed({
       sequence: view.getUint16(at + EchoOffset.sequence),

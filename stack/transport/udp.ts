@@ -14,7 +14,7 @@ import { ChecksumState, type Packet, type PacketPool } from "../packet.ts";
 import { type ErrorEvent, ErrorKind, type Protocol, type TransportProtocol, Verdict } from "../protocol.ts";
 import type { Random } from "../random.ts";
 import { AddressCache } from "./address_cache.ts";
-import { formatEndpoint } from "./endpoint.ts";
+import { type Endpoint, formatEndpoint } from "./endpoint.ts";
 import { FlowTable } from "./flow_table.ts";
 import { finishChecksum } from "./outgoing_checksum.ts";
 import { type PortRequest, type PortReservation, type Ports, Sharing } from "./ports.ts";
@@ -92,6 +92,11 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
   readonly addresses: AddressCache = new AddressCache();
   /** Who is told of multicast groups. */
   readonly groups: GroupMembership;
+  /**
+   * Who is asked about datagrams that no socket wants, or null: they are then answered with an ICMP error. It looks at
+   * the packet, and returns a socket of {@linkcode Udp.openFlow} that it is to be delivered to, or null.
+   */
+  interceptor: ((packet: Packet, sourcePort: number, destinationPort: number) => UdpSocket | null) | null = null;
 
   readonly #networks: Networks;
   readonly #ports: Ports;
@@ -101,7 +106,7 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
   readonly #flows: FlowTable<UdpSocket>;
   /** Unconnected sockets by port, in the order in which they were bound. */
   readonly #bound = new Map<number, UdpSocket[]>();
-  readonly #reservations = new Map<UdpSocket, PortReservation>();
+  readonly #reservations = new Map<UdpSocket, Pick<PortReservation, "release">>();
 
   /** Makes the module; registering it with the network protocols is the caller's business. */
   constructor(options: UdpOptions) {
@@ -186,6 +191,18 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     return socket;
   }
 
+  /**
+   * Opens a socket between two ends, of which the local one need not be ours, without a port of the port manager's.
+   * Returns null where there is one, or no way. `onClose` is called when it is closed.
+   */
+  openFlow(local: Endpoint, remote: Endpoint, receiveBufferBytes: number, onClose: () => void): UdpSocket | null {
+    if (this.findPath(remote.address, local.address, null) === null) return null;
+    const socket = new UdpSocket(this, local, remote, receiveBufferBytes);
+    if (!this.#flows.add(socket)) return null;
+    this.#reservations.set(socket, { release: onClose });
+    return socket;
+  }
+
   /** Looks for the path of a socket; null when there is none. */
   findPath(destination: IpAddress, source: IpAddress | null, nic: Nic | null): UdpPath | null {
     const network = this.#networks.of(destination.family);
@@ -241,17 +258,25 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     return packet.multicast ? this.#deliverToAll(packet, at, length) : this.#deliverToOne(packet, at, length);
   }
 
-  /** Tells the connected socket whose datagram an ICMP error quotes (RFC 1122 section 4.1.3.3). */
+  /**
+   * Tells the connected socket whose datagram an ICMP error quotes (RFC 1122 section 4.1.3.3). A smaller path MTU (RFC
+   * 1191) is taken over for where any socket has sent to from that port.
+   */
   control(event: ErrorEvent): void {
     this.counters.errors++;
-    const name = errorNameOf(event.kind);
-    if (name === null) return;
-    const { packet } = event;
+    const { kind, packet } = event;
     const at = packet.transportAt;
     const local = sourcePort(packet.view, at);
     const remote = destinationPort(packet.view, at);
-    this.#flows.find(packet.view, packet.family as Family, packet.sourceAt, local, packet.destinationAt, remote)
-      ?.fail(name);
+    const family = packet.family as Family;
+    const connected = this.#flows.find(packet.view, family, packet.sourceAt, local, packet.destinationAt, remote);
+    if (kind === ErrorKind.packetTooBig) {
+      connected?.tooBig(packet, event.mtu);
+      for (const socket of this.#bound.get(local) ?? []) socket.tooBig(packet, event.mtu);
+      return;
+    }
+    const name = errorNameOf(kind);
+    if (name !== null) connected?.fail(name);
   }
 
   /** Called by a socket that closes. */
@@ -274,7 +299,7 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     const to = destinationPort(view, at);
     const family = packet.family as Family;
     const socket = this.#flows.find(view, family, packet.destinationAt, to, packet.sourceAt, from) ??
-      this.#mostSpecific(packet, to);
+      this.#mostSpecific(packet, to) ?? this.interceptor?.(packet, from, to) ?? null;
     if (socket === null) {
       this.counters.noSocket++;
       const network = this.#networks.of(family);

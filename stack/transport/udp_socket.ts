@@ -283,6 +283,15 @@ export class UdpSocket implements Flow<UdpSocket> {
     return true;
   }
 
+  /** A packet of this port's was too big for a link of `mtu` bytes: what is sent there from now on is cut, or refused. */
+  tooBig(packet: Packet, mtu: number): void {
+    for (const known of this.#paths ?? []) {
+      if (known === null || known.path.network.family !== packet.family) continue;
+      const { path } = known;
+      if (path.destination.matches(packet.view, packet.destinationAt)) path.network.lowerMtu(path, mtu);
+    }
+  }
+
   /** Notes an error for the next call to throw. */
   fail(name: ErrorName): void {
     this.#failure = name;

@@ -150,6 +150,13 @@ test("an error that quotes another destination, a reply, or nobody's identifier 
   assertEquals([observer.errors.length, echo.counters.errors], [0, 0]);
 });
 
+test("an error that says the MTU of a link is told, and heeded by the requests to come", ({ network, echo, observer }) => {
+  echo.open(peer, observer).send(9);
+  const quoted = { source: network.own, destination: peer, bytes: network.sent[0]!.bytes };
+  network.report(echo, { kind: ErrorKind.packetTooBig, type: 3, code: 4, mtu: 1300, reporter: router }, quoted);
+  assertEquals([observer.errors[0]!.mtu, network.sent[0]!.path.mtu], [1300, 1300]);
+});
+
 test("a destination without a route cannot be opened", ({ network, echo, observer }) => {
   network.unreachable.add("192.0.2.9");
   assertThrowsNamed("NetworkUnreachable", () => echo.open(peer, observer));

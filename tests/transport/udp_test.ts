@@ -419,6 +419,32 @@ test("a port unreachable error is thrown once by the connected socket whose data
   assertEquals(receive(socket), null);
 });
 
+test("a smaller MTU of the path is taken over by a connected socket, which is told of no error", ({ network, udp }) => {
+  const socket = udp.connect({ remote: { address: peer, port: 9 } });
+  socket.send(text("x"));
+  const quoted = { source: own, destination: peer, bytes: network.sent[0]!.bytes };
+  network.report(udp, { kind: ErrorKind.packetTooBig, mtu: 1300, reporter: peer }, quoted);
+  assertEquals([network.sent[0]!.path.mtu, socket.failed], [1300, false]);
+});
+
+test("a smaller MTU is taken over by an unconnected socket, for the destination that it is about", ({ network, udp }) => {
+  const socket = udp.bind({ local: { address: any, port: 7 } });
+  const other = IpAddress.parse("192.0.2.10");
+  for (const address of [peer, other]) socket.send(text("x"), { address, port: 9 });
+  const quoted = { source: own, destination: peer, bytes: network.sent[0]!.bytes };
+  network.report(udp, { kind: ErrorKind.packetTooBig, mtu: 1300, reporter: peer }, quoted);
+  assertEquals(network.sent.map(({ path }) => path.mtu), [1300, 1500]);
+});
+
+test("a smaller MTU is not taken over from a port that did not send there", ({ network, udp }) => {
+  const socket = udp.bind({ local: { address: any, port: 7 } });
+  const other = udp.bind({ local: { address: any, port: 8 } });
+  socket.send(text("x"), { address: peer, port: 9 });
+  const quoted = { source: own, destination: peer, bytes: Uint8Array.of(0, 8, 0, 9, 0, 9, 0, 0) };
+  network.report(udp, { kind: ErrorKind.packetTooBig, mtu: 1300, reporter: peer }, quoted);
+  assertEquals([network.sent[0]!.path.mtu, other.failed], [1500, false]);
+});
+
 test("errors are told to connected sockets under the name that fits", ({ network, udp }) => {
   const socket = udp.connect({ remote: { address: peer, port: 9 } });
   socket.send(text("x"));

@@ -48,7 +48,7 @@ function unreachable(connection: Connection, kind: ErrorKind): void {
     case ErrorKind.neighborUnreachable:
       return connection.fail("HostUnreachable", "The next hop does not answer on the link");
     case ErrorKind.prohibited:
-      return connection.fail("PermissionDenied", "A router reports that the connection is prohibited");
+      return connection.fail("HostUnreachable", "A router reports that the connection is prohibited");
     case ErrorKind.protocolUnreachable:
     case ErrorKind.portUnreachable:
       return connection.fail("ConnectionRefused", "The peer reports that the port cannot be reached");
