@@ -119,6 +119,14 @@ export type {
 } from "./stack/snapshot.ts";
 export type { Datagram, DatagramConn } from "./stack/socket/datagram_conn.ts";
 export type {
+  ForwardHandler,
+  Forwarding,
+  TcpForwardOptions,
+  TcpForwardRequest,
+  UdpForwardOptions,
+  UdpForwardRequest,
+} from "./stack/socket/forward.ts";
+export type {
   TcpConnectOptions,
   TcpListenOptions,
   UdpConnectOptions,

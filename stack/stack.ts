@@ -29,6 +29,16 @@ import { CryptoRandom, type Random } from "./random.ts";
 import { type StackSnapshot, takeSnapshot } from "./snapshot.ts";
 import { connectTcp } from "./socket/connect.ts";
 import { connectUdp, type DatagramConn, listenUdp } from "./socket/datagram_conn.ts";
+import {
+  type ForwardHandler,
+  type Forwarding,
+  forwardTcp,
+  forwardUdp,
+  type TcpForwardOptions,
+  type TcpForwardRequest,
+  type UdpForwardOptions,
+  type UdpForwardRequest,
+} from "./socket/forward.ts";
 import type { TcpConnectOptions, TcpListenOptions, UdpConnectOptions, UdpListenOptions } from "./socket/options.ts";
 import { ping, type PingEvent, type PingOptions } from "./socket/ping.ts";
 import type { TcpConn } from "./socket/tcp_conn.ts";
@@ -135,6 +145,10 @@ export class Stack implements AsyncDisposable {
   readonly #ipv4: Ipv4;
   readonly #forwarder: Ipv4Forwarder;
   readonly #echo: Echo;
+  readonly #networks: NetworkTable;
+  readonly #random: Random;
+  #tcpForwarding: Forwarding | null = null;
+  #udpForwarding: Forwarding | null = null;
   readonly #loop: EventLoop | null;
   #pollsDevices = false;
   /** Aborted when the stack is closed: ends the runs of ping. */
@@ -143,7 +157,7 @@ export class Stack implements AsyncDisposable {
   /** Wires the protocol graph, and starts the event loop unless told otherwise. */
   constructor(options: StackOptions = {}) {
     const { counters, routes } = this;
-    const random = options.random ?? new CryptoRandom();
+    const random = this.#random = options.random ?? new CryptoRandom();
     const nics = this.#nics;
     const timers = this.timers = options.timers ?? new Timers(new SystemClock());
     this.#clock = timers.clock;
@@ -171,7 +185,7 @@ export class Stack implements AsyncDisposable {
     });
     this.#forwarder = new Ipv4Forwarder({ network: ipv4, routes, neighbors, counters });
     this.forwarding = options.forwarding ?? false;
-    const networks = new NetworkTable(ipv4);
+    const networks = this.#networks = new NetworkTable(ipv4);
     this.#headroom = linkHeadroom + ipv4.headerBytes + tcpHeaderBytes;
     const headroom = this.#headroom;
     const ports = this.ports = new Ports(random);
@@ -325,6 +339,48 @@ export class Stack implements AsyncDisposable {
     return connectUdp(this.udp, this.#nics, options);
   }
 
+  /**
+   * Hands TCP connections to any address and port where nobody listens to `handler`, which accepts them, in the name of
+   * the address that was meant, or refuses them. For interfaces that are promiscuous, so that packets for any
+   * destination are taken, and spoofing, so that they can be answered from there.
+   *
+   * @throws {Deno.errors.Busy} If another handler has them.
+   * @throws {RangeError} If an option is out of range.
+   *
+   * @example A transparent proxy
+   * ```ts ignore
+   * stack.attach(device, { addresses: ["10.0.0.1/24"], promiscuous: true, spoofing: true });
+   * stack.forwardTcp(async (request) => {
+   *   using outside = await Deno.connect(request.localAddr);
+   *   const inside = await request.accept();
+   *   await Promise.all([inside.readable.pipeTo(outside.writable), outside.readable.pipeTo(inside.writable)]);
+   * });
+   * ```
+   */
+  forwardTcp(handler: ForwardHandler<TcpForwardRequest>, options: TcpForwardOptions = {}): Forwarding {
+    this.#assertOpen("forward connections");
+    if (this.#tcpForwarding !== null) throw makeError("Busy", "Cannot forward connections: another handler has them");
+    const { tcp, counters } = this;
+    const onClose = () => this.#tcpForwarding = null;
+    const context = { wiring: { tcp, counters, random: this.#random }, onClose, onError: this.#logForwardError };
+    return this.#tcpForwarding = forwardTcp(context, handler, options);
+  }
+
+  /**
+   * Hands UDP flows to any address and port that nobody has bound to `handler`; see {@linkcode Stack.forwardTcp}.
+   *
+   * @throws {Deno.errors.Busy} If another handler has them.
+   * @throws {RangeError} If an option is out of range.
+   */
+  forwardUdp(handler: ForwardHandler<UdpForwardRequest>, options: UdpForwardOptions = {}): Forwarding {
+    this.#assertOpen("forward datagrams");
+    if (this.#udpForwarding !== null) throw makeError("Busy", "Cannot forward datagrams: another handler has them");
+    const { udp, counters } = this;
+    const onClose = () => this.#udpForwarding = null;
+    const context = { wiring: { udp, counters, networks: this.#networks }, onClose, onError: this.#logForwardError };
+    return this.#udpForwarding = forwardUdp(context, this.#nics, handler, options);
+  }
+
   /** Sends ICMP echo requests and yields what comes back; see `PingOptions` for how many and how often. */
   ping(destination: string, options: PingOptions = {}): AsyncGenerator<PingEvent, undefined, undefined> {
     this.#assertOpen("ping");
@@ -381,6 +437,8 @@ export class Stack implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(makeError("BadResource", "Cannot ping on: the stack has been closed"));
+    this.#tcpForwarding?.close();
+    this.#udpForwarding?.close();
     this.tcp.close();
     for (const socket of this.udp.sockets) socket.close();
     this.neighbors.clear();
@@ -420,6 +478,10 @@ export class Stack implements AsyncDisposable {
   #devices(): Device[] {
     return this.#nics.map(({ device }) => device).filter(({ descriptor }) => descriptor !== undefined);
   }
+
+  readonly #logForwardError = (error: unknown): void => {
+    this.#logger?.error(`Forwarding failed: ${error instanceof Error ? error.message : String(error)}`);
+  };
 
   #linkChanged(nic: Nic): void {
     this.routes.touch();

@@ -24,6 +24,8 @@ export class Listener implements UserListener, ConnectionParent {
   fastOpen: PendingFastOpens | null = null;
   /** Called when a connection can be accepted. */
   onAcceptable: (() => void) | null = null;
+  /** Called when a connection is over before it was accepted. */
+  onEnded: (() => void) | null = null;
   /** Called when it stops listening, by whomever. */
   onClosed: (() => void) | null = null;
 
@@ -112,6 +114,7 @@ export class Listener implements UserListener, ConnectionParent {
     this.#synQueue.delete(connection);
     this.#acceptQueue.delete(connection);
     connection.receiver.discard();
+    this.onEnded?.();
   }
 
   /** The connection that has waited longest, or null. */

@@ -118,6 +118,12 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   readonly fastOpen: FastOpen;
   /** Connections in TIME-WAIT. */
   readonly timeWait: TimeWaitTable;
+  /**
+   * Who is asked about SYNs to where nobody listens, or null: they are then answered with RST. It looks at the packet,
+   * of which it may keep a copy for {@linkcode Tcp.admit} or {@linkcode Tcp.refuse}, and returns false if it does not
+   * want it.
+   */
+  interceptor: ((packet: Packet) => boolean) | null = null;
   /** Who watches, if anybody. */
   trace: TcpTrace | null = null;
   readonly counters: TcpCounters;
@@ -325,17 +331,48 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     const waiting = this.timeWait.find(view, family, destinationAt, localPort, sourceAt, remotePort);
     if (waiting !== null) {
       if (waiting.connection !== null) this.trace?.segment?.(waiting.connection, "received", packet);
-      if (!this.timeWait.segmentArrives(waiting, segment, listener !== null)) {
+      if (!this.timeWait.segmentArrives(waiting, segment, listener !== null || this.interceptor !== null)) {
         packet.release();
         return Verdict.done;
       }
       smallestSequence = add(waiting.sndNxt, 65_535);
+    }
+    if (listener === null && segment.syn && !segment.ack && !segment.rst && this.interceptor?.(packet)) {
+      packet.release();
+      return Verdict.done;
     }
     const verdict = listener === null
       ? this.#passiveOpen.reset(segment)
       : this.#passiveOpen.arrives(listener, segment, smallestSequence);
     packet.release();
     return verdict;
+  }
+
+  /**
+   * Begins the handshake that a SYN asks for, which an interceptor has kept, from the very address that it was sent to.
+   * `outcome` is called with the connection when the handshake is complete, or with null if it fails. Consumes the
+   * packet.
+   */
+  admit(
+    packet: Packet,
+    local: Endpoint,
+    settings: Partial<ConnectionSettings>,
+    outcome: (connection: Connection | null) => void,
+  ): void {
+    const listener = new Listener(local, 1, this.#merge(settings), this.counters, () => {});
+    listener.onAcceptable = () => outcome(listener.accept());
+    listener.onEnded = () => outcome(null);
+    this.#segment.load(packet);
+    const verdict = this.#passiveOpen.arrives(listener, this.#segment, -1);
+    packet.release();
+    if (verdict === Verdict.dropped) outcome(null);
+  }
+
+  /** Answers a SYN, which an interceptor has kept, with RST. Consumes the packet. */
+  refuse(packet: Packet): void {
+    this.#segment.load(packet);
+    this.#passiveOpen.reset(this.#segment);
+    packet.release();
   }
 
   /** As {@linkcode TransportProtocol.control}. */
