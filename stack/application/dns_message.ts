@@ -13,6 +13,8 @@ export interface DnsQuestion {
   readonly name: string;
   /** The record type: `A`, `MX`, ..., or `UNKNOWN_65` for one without a name here. */
   readonly type: string;
+  /** The class. Default `IN`, the Internet. */
+  readonly class?: string;
 }
 
 /** A resource record. What `data` is depends on the type. */
@@ -40,6 +42,8 @@ export interface DnsMessage {
   readonly isResponse: boolean;
   /** What is asked for: `QUERY`, and rarely anything else. */
   readonly opcode: string;
+  /** The header's flags, opcode and response code as they are (RFC 1035 section 4.1.1). */
+  readonly flags: number;
   /** What came of it. */
   readonly code: DnsResponseCode;
   /** Whether the server answers for its own zone. */
@@ -78,6 +82,9 @@ export const udpPayloadBytes = 1232;
 
 /** The largest UDP message without EDNS, in bytes (RFC 1035 section 2.3.4). */
 export const plainPayloadBytes = 512;
+
+/** The bits of the flags that hold the opcode. */
+const opcodeMask = 0x7800;
 
 const Flag = { authoritative: 0x400, truncated: 0x200, recursionDesired: 0x100, recursionAvailable: 0x80 } as const;
 
@@ -137,13 +144,13 @@ export interface ResponseParts {
 /** Encodes the response to a query, cut down to nothing but its header where it is longer than `mostBytes`. */
 export function encodeResponse(query: DnsMessage, parts: ResponseParts, mostBytes: number): Uint8Array {
   const { code, answers = [], authorities = [], authoritative = false } = parts;
-  const flags = code | Flag.recursionAvailable | (authoritative ? Flag.authoritative : 0) |
+  const flags = code | (query.flags & opcodeMask) | Flag.recursionAvailable | (authoritative ? Flag.authoritative : 0) |
     (query.recursionDesired ? Flag.recursionDesired : 0);
   const message = {
     type: "response",
     id: query.id,
     flags,
-    questions: query.questions.map((question) => ({ ...question, class: "IN" })),
+    questions: query.questions,
     answers,
     authorities,
     additionals: query.edns === null ? [] : [ednsOption],
@@ -177,12 +184,13 @@ function toMessage(packet: dnsPacket.DecodedPacket): DnsMessage {
     id,
     isResponse: packet.flag_qr,
     opcode,
+    flags: packet.flags ?? 0,
     code: rcode,
     authoritative: packet.flag_aa,
     truncated: packet.flag_tc,
     recursionDesired: packet.flag_rd,
     recursionAvailable: packet.flag_ra,
-    questions: questions.map(({ name, type }) => ({ name, type })),
+    questions: questions.map(({ name, type, class: among = "IN" }) => ({ name, type, class: among })),
     answers: answers.filter(isOrdinary) as unknown as DnsRecord[],
     authorities: authorities.filter(isOrdinary) as unknown as DnsRecord[],
     additionals: additionals.filter(isOrdinary) as unknown as DnsRecord[],

@@ -210,7 +210,8 @@ export class DnsServer implements AsyncDisposable {
     const [question] = query.questions;
     if (query.opcode !== "QUERY") return { code: ResponseCode.notImplemented };
     if (question === undefined || query.questions.length !== 1) return { code: ResponseCode.formatError };
-    if (question.type === "AXFR" || question.type === "IXFR") return { code: ResponseCode.refused };
+    const isTransfer = question.type === "AXFR" || question.type === "IXFR";
+    if (isTransfer || question.class !== "IN") return { code: ResponseCode.refused };
     const local = this.#fromHosts(question);
     if (local !== null) {
       this.counters.local++;
