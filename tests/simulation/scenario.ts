@@ -7,6 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { IpAddress } from "../../stack/address.ts";
 import { describeSegment } from "../../stack/describe.ts";
+import type { CaptureSink } from "../../stack/link/capture.ts";
 import type { ImpairmentOptions } from "../../stack/link/impairment.ts";
 import { below, fraction, SeededRandom } from "../../stack/random.ts";
 import { Cubic } from "../../stack/transport/tcp/congestion/cubic.ts";
@@ -49,8 +50,8 @@ export interface Scenario {
   readonly behaviours: [Behaviour, Behaviour];
 }
 
-/** Draws a scenario. */
-export function drawScenario(seed: number): Scenario {
+/** Draws a scenario; a brief one has few bytes to transfer. */
+export function drawScenario(seed: number, brief = false): Scenario {
   const random = new SeededRandom(seed);
   const chance = (probability: number) => fraction(random) < probability;
   const pick = <Item>(...items: Item[]) => items[below(random, items.length)]!;
@@ -74,6 +75,7 @@ export function drawScenario(seed: number): Scenario {
     sendBufferBytes: scaled(1000, 1_000_000),
     receiveBufferBytes: scaled(1000, 1_000_000),
     noDelay: chance(0.3),
+    pacing: chance(0.5),
     // An end that hears nothing more has to find out: whoever aborts tells it once.
     keepAlive: true,
     keepAliveIdle: 10_000,
@@ -81,7 +83,7 @@ export function drawScenario(seed: number): Scenario {
     keepAliveCount: 8,
   });
   const behaviour = (quits: boolean): Behaviour => {
-    const bytes = chance(0.1) ? 0 : scaled(1, 100_000);
+    const bytes = chance(0.1) ? 0 : scaled(1, brief ? 3000 : 100_000);
     return {
       bytes,
       // Without SACK and timestamps, thousands of tiny segments take hours to repair by the rules.
@@ -208,21 +210,30 @@ function tell(side: string, now: () => number, print: (line: string) => void): T
   };
 }
 
-/**
- * Runs a scenario until nothing happens any more, and asserts that nothing is left. `print` is told of every segment
- * and change of state.
- */
-export async function runScenario(
-  scenario: Scenario,
-  print: ((line: string) => void) | null = null,
-): Promise<Outcome> {
+/** Who watches a run. */
+export interface Watchers {
+  /** Is told of every segment and every change of state. */
+  readonly print?: (line: string) => void;
+  /** Takes a capture of what the client sees. */
+  readonly capture?: CaptureSink;
+}
+
+/** Runs a scenario until nothing happens any more, and asserts that nothing is left. */
+export async function runScenario(scenario: Scenario, watchers: Watchers = {}): Promise<Outcome> {
+  const { print, capture } = watchers;
   const { seed, mtu, impairments, tcp, reno, settings, behaviours } = scenario;
   const congestionControl = () => reno ? new Reno() : new Cubic();
-  const world = new World({ seed, mtu, impairments, tcp: { ...tcp, congestionControl } });
+  const world = new World({
+    seed,
+    mtu,
+    impairments,
+    tcp: { ...tcp, congestionControl },
+    ...(capture === undefined ? {} : { capture }),
+  });
   const { time } = world;
   const startedAt = time.now;
   const now = () => time.now - startedAt;
-  if (print !== null) {
+  if (print !== undefined) {
     world.client.trace = tell("client", now, print);
     world.server.trace = tell("server", now, print);
   }

@@ -105,6 +105,8 @@ class Side implements ConnectionObserver {
   readonly #toRead: number;
   readonly #buffer: Uint8Array;
   readonly #chunk = new Uint8Array(16_384);
+  /** What is made for sending and was not taken yet. */
+  #pending: Uint8Array = new Uint8Array(0);
   #written = 0;
   read = 0;
   failure: Failure | null | undefined = undefined;
@@ -133,11 +135,11 @@ class Side implements ConnectionObserver {
   /** Reads and writes what can be. */
   pump(): void {
     while (this.#written < this.#toWrite) {
-      const length = Math.min(this.#chunk.length, this.#toWrite - this.#written);
-      for (let index = 0; index < length; index++) this.#chunk[index] = pattern(this.#written + index);
-      const taken = this.#connection.send(this.#chunk.subarray(0, length));
+      if (this.#pending.length === 0) this.#refill();
+      const taken = this.#connection.send(this.#pending);
+      this.#pending = this.#pending.subarray(taken);
       this.#written += taken;
-      if (taken < length) break;
+      if (this.#pending.length > 0) break;
     }
     if (this.#written === this.#toWrite) this.#connection.shutdown();
     while (this.#connection.receivable > 0) {
@@ -147,6 +149,12 @@ class Side implements ConnectionObserver {
       }
       this.read += length;
     }
+  }
+
+  #refill(): void {
+    const length = Math.min(this.#chunk.length, this.#toWrite - this.#written);
+    for (let index = 0; index < length; index++) this.#chunk[index] = pattern(this.#written + index);
+    this.#pending = this.#chunk.subarray(0, length);
   }
 
   /** Whether everything was read, up to the end, and acknowledged. */
