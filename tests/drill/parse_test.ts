@@ -1,6 +1,7 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import type { CallAction, PacketAction, TcpSpec } from "./interpreter/ast.ts";
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import type { CallAction, IcmpSpec, PacketAction, TcpSpec } from "./interpreter/ast.ts";
 import { formatTcpSpec } from "./interpreter/format.ts";
+import { icmpNumbers } from "./interpreter/icmp.ts";
 import { UnsupportedPacket } from "./interpreter/parse_packet.ts";
 import { parseScript } from "./interpreter/parse_script.ts";
 import { ScriptSyntaxError } from "./interpreter/scanner.ts";
@@ -84,6 +85,12 @@ Deno.test("what is said of the IP header, and ports", () => {
   assertEquals(spec.ports, { source: 1234, destination: 80 });
 });
 
+Deno.test("what is said of the IP header may stand in parentheses", () => {
+  assertEquals(packet("+0 > (tos 0x20) S 0:0(0)").ip, { ecn: null, ttl: null, tos: 32, flowLabel: null });
+  assertEquals(packet("+0 < (hlim 3) S. 0:0(0) ack 1").ip.ttl, 3);
+  assertEquals(packet("+0 < (class 0x28) S. 0:0(0) ack 1").ip.tos, 40);
+});
+
 Deno.test("the digits of AccECN are the three ECN flags", () => {
   assertEquals(packet("+0 > .5 1:1(0) ack 1").flags, 16 | 256 | 64);
 });
@@ -94,6 +101,8 @@ Deno.test("ICMP and UDP, with what an error quotes in front or behind", () => {
   assertEquals(front, behind);
   const { packet } = parse("+0 > udp (100)").events[0]!.action as PacketAction;
   assertEquals([packet.kind, packet.kind === "udp" && packet.length], ["udp", 100]);
+  const [hole] = parse("+0 < icmp parameter_problem code_1 [0:0(0)]").events;
+  assertEquals(icmpNumbers((hole!.action as PacketAction).packet as IcmpSpec), { type: 12, code: 1 });
 });
 
 Deno.test("calls: arguments of every kind, and results with their errors and remarks", () => {
@@ -113,6 +122,26 @@ Deno.test("#ifdef chooses a dialect, STANDARD unless names are defined", () => {
   const names = (defined: string[]) => parse(text, defined).events.map(({ action }) => (action as CallAction).name);
   assertEquals(names([]), ["a", "c"]);
   assertEquals(names(["OTHER"]), ["b"]);
+});
+
+Deno.test("a name with a value chooses no dialect, and stands for the value", () => {
+  const script = parseScript(
+    "#ifdef STANDARD\n+0 < S 0:0(0) <FO COOKIE>\n#endif",
+    "x.pkt",
+    new Map([["COOKIE", "01020304"]]),
+  );
+  const { packet } = script.events[0]!.action as PacketAction;
+  assertEquals(packet.kind === "tcp" && packet.options, [{ kind: "FO", cookie: "01020304", experimental: false }]);
+});
+
+Deno.test("TFO_COOKIE is the cookie that Linux makes of the usual key and the script's addresses", () => {
+  const cookie = (options: string) => {
+    const { packet } = parse(`${options}+0 < S 0:0(0) <FO TFO_COOKIE>`).events[0]!.action as PacketAction;
+    const option = packet.kind === "tcp" ? packet.options?.[0] : undefined;
+    return option?.kind === "FO" ? option.cookie : null;
+  };
+  assertEquals(cookie(""), "3021b9d889017eeb");
+  assertNotEquals(cookie("--remote_ip=192.0.2.2\n"), "3021b9d889017eeb");
 });
 
 Deno.test("a syntax error names the line, the column and what was expected", () => {
@@ -140,4 +169,10 @@ Deno.test("a syntax error names the line, the column and what was expected", () 
 Deno.test("encapsulated packets are not interpreted", () => {
   const error = assertThrows(() => parse("+0 < ipv4 1.1.1.1 > 2.2.2.2: . 1:1(0)"), UnsupportedPacket);
   assertEquals(error.message, "encapsulation in ipv4 is not interpreted");
+  assertThrows(() => parse("+0 > S 0:0(0) win 65535 <mss 1460>/udp(9811 > 1)"), UnsupportedPacket, "TCP in UDP");
+});
+
+Deno.test("what the stack has not is no syntax error: signatures, and numbers that are not translated", () => {
+  assertThrows(() => parse("+0 > S 0:0(0) <nop,nop,md5 valid>"), UnsupportedPacket, "MD5");
+  assertThrows(() => parse("+0 > R. 0:0(0)! ack 2"), UnsupportedPacket, "absolute");
 });

@@ -175,6 +175,63 @@ Deno.test("settings: by sysctl in the script, and from outside", async () => {
   assertEquals((await runScript(script(`\`../set_sysctls.py ${bsdPath}\`\n`), "x")).kind, "ok");
 });
 
+Deno.test("settings that FreeBSD's scripts begin with bring that system's habits along", async () => {
+  const flow = `+.1 < . 1:101(100) ack 1 win 65535
++.04 > . 1:1(0) ack 101 win 65535
++.1 < R 65700:65700(0) win 0
++0 > . 1:1(0) ack 101 win 65535`;
+  const space = "`sysctl -w net.inet.tcp.recvspace=65536`\n";
+  assertEquals(formatResult("x", await runScript(space + handshake + flow, "x")), "ok x");
+  assertEquals(
+    await outcome(flow),
+    "FAIL x:9 expected it at 0.240, > . 1:1(0) ack 101 win 65435 came at 0.200",
+  );
+});
+
+Deno.test("what is set from outside stands against a system's habits, but not against the script", async () => {
+  const settings = [["quick-acks", "1"], ["receive-window", "5000"]] as const;
+  const flow = "+.1 < . 1:101(100) ack 1 win 65535\n+0 > . 1:1(0) ack 101 win";
+  const habit = "`sysctl net.inet.tcp.sack.enable=1`\n";
+  const own = "`sysctl net.inet.tcp.recvspace=2920`\n";
+  assertEquals((await runScript(`${habit}${handshake}${flow} 4900`, "x", { settings })).kind, "ok");
+  assertEquals((await runScript(`${own}${handshake}${flow} 2820`, "x", { settings })).kind, "ok");
+});
+
+Deno.test("packets of other connections are passed over where a script names no ports", async () => {
+  const second = `+0 write(4, ..., 10) = 10
++0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5
++0 fcntl(5, F_SETFL, O_NONBLOCK) = 0
++0 connect(5, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <...>
++.1 < R. 0:0(0) ack 1 win 0`;
+  assertEquals(await outcome(second), "ok x");
+});
+
+Deno.test("a packet within the tolerance of the last event is not one that came before it", async () => {
+  assertEquals(await outcome("+.1 < . 1:101(100) ack 1 win 65535\n+0 read(4, ..., 1000) = 100"), "ok x");
+});
+
+Deno.test("an edge-triggered descriptor is told again when more data arrive", async () => {
+  assertEquals(
+    await outcome(`+0 epoll_create(1) = 5
++0 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, fd=4}) = 0
++.1 < P. 1:101(100) ack 1 win 65535
++0 > . 1:1(0) ack 101
++0 epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 0) = 1
++0 epoll_wait(5, {events=0, ptr=0}, 1, 0) = 0
++.1 < P. 101:201(100) ack 1 win 65535
++0 > . 1:1(0) ack 201
++0 epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 0) = 1`),
+    "ok x",
+  );
+});
+
+Deno.test("a null pointer is no buffer, and what an option cannot be is refused", async () => {
+  assertEquals(await outcome("+0 write(4, NULL, 10) = -1 EFAULT (Bad address)"), "ok x");
+  assertEquals(await outcome("+0 read(4, NULL, 10) = -1 EFAULT (Bad address)"), "ok x");
+  assertEquals(await outcome("+0 setsockopt(4, SOL_TCP, TCP_MAXSEG, [7], 4) = -1 EINVAL"), "ok x");
+});
+
 Deno.test("results as JSON, and the summary", () => {
   const failed = { kind: "fail", line: 3, column: null, message: "no" } as const;
   assertEquals(

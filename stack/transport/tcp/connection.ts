@@ -191,7 +191,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Sends SYN: the active open. With `fastOpen` it may have to wait for the first data (RFC 7413 section 4.2.1). */
   open(fastOpen: boolean = false): void {
     this.setState(State.synSent);
-    if (fastOpen) this.fastOpen = this.context.fastOpen.begin(this.remote, announcedSegmentBytes(this.path));
+    if (fastOpen) this.fastOpen = this.context.fastOpen.begin(this.remote, this.announcedSegmentBytes);
     if (!this.deferred) this.#sendFirstSyn();
   }
 

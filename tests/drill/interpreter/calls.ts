@@ -15,7 +15,7 @@ import type { Host } from "./host.ts";
 import type { Relaxation } from "./match.ts";
 import { TcpSocket } from "./tcp_socket.ts";
 import { UdpSocket } from "./udp_socket.ts";
-import { type Define, fieldOf, namesIn, numberOf, socketAddressOf } from "./values.ts";
+import { type Define, fieldOf, isNamed, namesIn, numberOf, socketAddressOf } from "./values.ts";
 
 /** A call under way: asked again until it is not {@linkcode blocked}. */
 export type Attempt = () => Outcome;
@@ -184,6 +184,7 @@ export class Calls {
     if ((flags & (constants.MSG_OOB! | constants.MSG_ERRQUEUE!)) !== 0) {
       throw new ScriptSkipped("the stack has nothing for MSG_OOB and MSG_ERRQUEUE");
     }
+    if (length > 0 && isNamed(call.arguments[1], "NULL")) return () => "EFAULT";
     return this.#on(call, (socket) => this.#wait(socket, flags, call, socket.receive(length, flags)));
   }
 
@@ -201,7 +202,7 @@ export class Calls {
   #sendFrom(call: CallAction, flags: number, address: Expression | undefined): Attempt {
     const buffer = call.arguments[1];
     const length = this.#number(call, 2);
-    if (length > 0 && buffer?.kind === "name" && buffer.name === "NULL") return () => "EFAULT";
+    if (length > 0 && isNamed(buffer, "NULL")) return () => "EFAULT";
     return this.#send(call, [buffer], length, flags, address);
   }
 
@@ -218,7 +219,8 @@ export class Calls {
     }
     const literal = literalOf(parts, length);
     const { define } = this.#options;
-    const to = address === undefined || isNull(address, define) ? null : socketAddressOf(address, define);
+    const isThere = address !== undefined && (isNamed(address, "AF_UNSPEC") || !isNull(address, define));
+    const to = isThere ? socketAddressOf(address, define) : null;
     let sent = 0;
     return this.#on(call, (socket) => {
       const rest = literal?.subarray(sent) ?? null;

@@ -213,10 +213,9 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     if (connection === null) return this.#sendAndConnect(length, literal, to, flags);
     if (this.#error !== null) return this.#takeError()!;
     if (this.#over || this.#writeShut) return "EPIPE";
-    if (connection.deferred) return this.#sendInSyn(connection, length, literal);
-    if ((flags & constants.MSG_FASTOPEN!) !== 0 && !this.#sendWaits) {
-      return connection.state < State.established ? "EALREADY" : "EISCONN";
-    }
+    if (connection.deferred) return this.#sendInSyn(connection, length, literal, flags);
+    const asked = (flags & constants.MSG_FASTOPEN!) !== 0;
+    if (asked && !this.#sendWaits && connection.state < State.established) return "EALREADY";
     if (connection.state < State.established && !connection.openedFast) return blocked;
     if (this.#sentInSyn >= 0) {
       const sent = this.#sentInSyn;
@@ -251,17 +250,18 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     if (connection === null) return outcome;
     // FreeBSD takes all of the data at once, whether they go with the SYN or behind the handshake.
     if (!asked) return this.#append(connection, length, literal);
-    if (connection.deferred) return this.#sendInSyn(connection, length, literal);
+    if (connection.deferred) return this.#sendInSyn(connection, length, literal, flags);
     this.#sendWaits = outcome === blocked;
     return outcome;
   }
 
   /** As Linux does: what does not fit is not taken, or the call waits for the end of the handshake. */
-  #sendInSyn(connection: Connection, length: number, literal: Uint8Array | null): Outcome {
+  #sendInSyn(connection: Connection, length: number, literal: Uint8Array | null, flags: number): Outcome {
     const { room } = connection.fastOpen!;
-    const taken = this.#append(connection, this.nonBlocking ? Math.min(length, room) : length, literal);
+    const immediate = this.nonBlocking || (flags & constants.MSG_DONTWAIT!) !== 0;
+    const taken = this.#append(connection, immediate ? Math.min(length, room) : length, literal);
     connection.proceed();
-    if (this.nonBlocking) return length === 0 ? "EINPROGRESS" : taken;
+    if (immediate) return length === 0 ? "EINPROGRESS" : taken;
     this.#sentInSyn = taken;
     this.#sendWaits = true;
     return blocked;

@@ -10,6 +10,7 @@ import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
 import type { OptionValue } from "./descriptor.ts";
 import type { Errno, Outcome } from "./errno.ts";
 import { ScriptSkipped } from "./failure.ts";
+import { FastOpenBits } from "./fast_open.ts";
 import type { Host } from "./host.ts";
 
 /** The part of a socket that options are about. */
@@ -107,6 +108,7 @@ export function writeTcpOption(socket: TcpOptionState, _level: string, name: str
   }
   if (name === "TCP_FASTOPEN_CONNECT") {
     if (socket.connection !== null) return "EINVAL";
+    if ((socket.host.profile.fastOpen & FastOpenBits.client) === 0) return "EOPNOTSUPP";
     socket.fastOpenConnect = value.number !== 0;
     return 0;
   }

@@ -119,8 +119,13 @@ export function socketAddressOf(expression: Expression | undefined, define: Defi
     family: familyField === undefined || familyField.kind === "ellipsis" ? null : isSix ? 6 : 4,
     address: addressOf(addressField),
     port: portField === undefined || portField.kind === "ellipsis" ? null : numberOf(portField, define),
-    unspecified: familyName === "AF_UNSPEC",
+    unspecified: familyName === "AF_UNSPEC" || isNamed(expression, "AF_UNSPEC"),
   };
+}
+
+/** Whether an expression is this name and nothing else. */
+export function isNamed(expression: Expression | undefined, name: string): boolean {
+  return expression?.kind === "name" && expression.name === name;
 }
 
 function addressOf(expression: Expression | undefined): IpAddress | null {
