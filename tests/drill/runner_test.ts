@@ -177,7 +177,7 @@ Deno.test("settings: by sysctl in the script, and from outside", async () => {
 
 Deno.test("settings that FreeBSD's scripts begin with bring that system's habits along", async () => {
   const flow = `+.1 < . 1:101(100) ack 1 win 65535
-+.04 > . 1:1(0) ack 101 win 65535
++.04 > . 1:1(0) ack 101
 +.1 < R 65700:65700(0) win 0
 +0 > . 1:1(0) ack 101 win 65535`;
   const space = "`sysctl -w net.inet.tcp.recvspace=65536`\n";
