@@ -55,14 +55,20 @@ export class SystemPoller implements Poller {
     const { calls } = this.#libc;
     const found = await calls.ppollAsync(this.#polled, count, this.#timespec(timeout), null);
     if (found < 0) this.#diagnose(count);
-    if (this.#interrupted) {
-      this.#interrupted = false;
-      calls.read(this.#event, this.#count, 8);
-    }
+    this.#takeInterruption();
+  }
+
+  /** Forgets an interruption, and returns whether there was one. */
+  #takeInterruption(): boolean {
+    if (!this.#interrupted) return false;
+    this.#interrupted = false;
+    this.#libc.calls.read(this.#event, this.#count, 8);
+    return true;
   }
 
   /** See {@linkcode Poller.nap}. */
   nap(devices: readonly Device[], duration: number): boolean {
+    if (this.#takeInterruption()) return true;
     return this.#libc.calls.ppoll(this.#polled, this.#fill(devices), this.#timespec(duration), null) > 0;
   }
 

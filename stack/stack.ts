@@ -54,6 +54,9 @@ import { Udp } from "./transport/udp.ts";
 /** Frames that are taken from one device before the others and the timers have their turn. */
 const batchFrames = 64;
 
+/** Bytes that TCP sends before the devices, the timers and the program have their turn. */
+const flushBytes = 256 * 1024;
+
 /** Headroom in front of the link header that any device may ask for, in bytes. */
 const deviceHeaderBytes = 64;
 
@@ -204,7 +207,7 @@ export class Stack implements AsyncDisposable {
     this.#loop = options.eventLoop === false ? null : new EventLoop(
       {
         step: () => this.#work(),
-        flush: () => this.#flush(),
+        flush: () => this.#flush(flushBytes),
         nextDeadline: () => timers.nextDeadline(),
       },
       {
@@ -402,7 +405,7 @@ export class Stack implements AsyncDisposable {
    */
   step(): number {
     const handled = this.#work();
-    this.#flush();
+    this.#flush(Infinity);
     return handled;
   }
 
@@ -419,12 +422,12 @@ export class Stack implements AsyncDisposable {
     }
   }
 
-  /** Sends what has become due. */
-  #flush(): void {
+  /** Sends what has become due, up to a number of bytes. */
+  #flush(bytes: number): void {
     const clock = this.#clock;
     try {
       clock.hold?.();
-      this.tcp.flush();
+      this.tcp.flush(bytes);
     } finally {
       clock.release?.();
     }

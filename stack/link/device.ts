@@ -38,7 +38,7 @@ export interface Poller {
   wait(devices: readonly Device[], timeout: number): Promise<void>;
   /**
    * Waits on this thread for `duration` milliseconds at most, during which the program stands still, and returns whether
-   * a device can be read or written. Absent where the platform cannot do that.
+   * a device can be read or written, or an interruption was pending. Absent where the platform cannot do that.
    */
   nap?(devices: readonly Device[], duration: number): boolean;
   /** Resolves after the program's own pending timers and I/O had their turn: a fair and cheap pause. */

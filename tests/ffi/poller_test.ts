@@ -75,6 +75,15 @@ kernelTest("a nap ends by itself, or when there is something to receive", async 
   poller.close();
 });
 
+libraryTest("a nap uses up an interruption", () => {
+  const poller = new SystemPoller();
+  poller.interrupt();
+  assert(poller.nap([], 1000));
+  assertFalse(poller.nap([], 0.01));
+  poller.close();
+  return Promise.resolve();
+});
+
 kernelTest("sockets make progress between pauses", async () => {
   const poller = new SystemPoller();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

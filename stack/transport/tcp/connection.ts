@@ -332,10 +332,21 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   transmit(flags: number, sequence: number, length: number, fresh: boolean = false): void {
     this.context.writer.write(this, flags, sequence, length, fresh);
     if ((flags & Flag.fin) !== 0) this.#enterFinStates();
+    this.context.allowance -= length;
   }
 
   /** Sends an empty segment that acknowledges what has been received. */
   sendAck(): void {
+  /** As {@linkcode Transmitter.pausing}. */
+  get pausing(): boolean {
+    return this.context.allowance <= 0;
+  }
+
+  /** As {@linkcode LossWatcher.lost}. */
+  lost(start: number, end: number): void {
+    this.trace?.lost?.(this, start, end);
+  }
+
     this.transmit(Flag.ack, this.sender.sndNxt, 0);
   }
 
@@ -382,7 +393,10 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Sends what is due: data, acknowledgements; and sets the timers. */
   flush(): void {
     if (this.#finished || this.#state < State.synReceived) return;
-    if (this.#state !== State.synReceived || this.openedFast) this.sender.output(this.now);
+    if (this.#state !== State.synReceived || this.openedFast) {
+      if (!this.pausing) this.sender.output(this.now);
+      if (this.pausing) this.queueFlush();
+    }
     if (this.receiver.ackNeed === AckNeed.now) this.sendAck();
     this.timers.update();
     this.noteUpdate();

@@ -135,6 +135,8 @@ export interface TcpContext<Owner> {
   readonly fastOpen: FastOpen;
   /** Who watches, if anybody. */
   readonly trace: TcpTrace | null;
+  /** How many bytes may still be sent before the program has its turn. */
+  allowance: number;
   /** Digests acknowledgements; used by one connection at a time. */
   readonly acknowledgement: Acknowledgement;
   /** The shared sample object, filled with where `sender` stands. */

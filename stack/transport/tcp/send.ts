@@ -23,6 +23,8 @@ export interface Transmitter {
    */
   transmit(flags: number, sequence: number, length: number, fresh?: boolean): void;
 }
+  /** Whether enough was sent for now: the rest goes later, so that the program has its turn. */
+  readonly pausing?: boolean;
 
 /** The sending half of one connection. */
 export class Sender {
@@ -241,9 +243,9 @@ export class Sender {
     this.windowLimited = false;
     this.heldByCork = false;
     this.pacer.refill(now);
-    while (this.#sendNext(now));
+    while (this.#sendNext(now) && !this.#transmitter.pausing);
     // What the pace keeps back, the window has let go: that does not say that the window is large enough.
-    if (this.pacer.releaseAt !== Infinity) this.windowLimited = windowLimited;
+    if (this.pacer.releaseAt !== Infinity || this.#transmitter.pausing) this.windowLimited = windowLimited;
   }
 
   /** Sends what is held back until the connection is uncorked: it has waited long enough. */

@@ -126,6 +126,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   interceptor: ((packet: Packet) => boolean) | null = null;
   /** Who watches, if anybody. */
   trace: TcpTrace | null = null;
+  allowance: number = Infinity;
   readonly counters: TcpCounters;
 
   readonly #networks: Networks;
@@ -135,7 +136,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   readonly #listeners = new Listeners();
   readonly #passiveOpen: PassiveOpen;
   readonly #segment = new Segment();
-  readonly #flushQueue: Connection[] = [];
+  #flushQueue: Connection[] = [];
+  #spareQueue: Connection[] = [];
   readonly #wake: () => void;
   readonly #sample: { bytes: number; rtt: RttEstimator; now: number; sndUna: number; sndNxt: number };
 
@@ -392,15 +394,23 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     networkErrorArrives(connection, event.kind, sequenceNumber(view, transportAt), event.mtu);
   }
 
-  /** Sends what became due in the present batch. To be called after each batch of packets and timers. */
-  flush(): void {
-    const queue = this.#flushQueue;
-    for (let index = 0; index < queue.length; index++) {
-      const connection = queue[index]!;
-      connection.flushQueued = false;
-      connection.flush();
-    }
-    queue.length = 0;
+  /**
+   * Sends what became due in the present batch. To be called after each batch of packets and timers. At most about
+   * `bytes` are then sent until the next call, whoever asks for it; what is left over waits for that, and `wake` is called.
+   */
+  flush(bytes: number = Infinity): void {
+    this.allowance = bytes;
+    do {
+      const queue = this.#flushQueue;
+      this.#flushQueue = this.#spareQueue;
+      this.#spareQueue = queue;
+      for (let index = 0; index < queue.length; index++) {
+        const connection = queue[index]!;
+        connection.flushQueued = false;
+        connection.flush();
+      }
+      queue.length = 0;
+    } while (bytes === Infinity && this.#flushQueue.length > 0);
   }
 
   /** As {@linkcode TcpContext.queueFlush}. */
