@@ -47,6 +47,13 @@ export { openPacketSocket, type PacketSocketDevice, type PacketSocketOptions } f
 export { type HostAddressOptions, type HostRoute, Rtnetlink } from "./ffi/rtnetlink.ts";
 export type { AddressInfo, LinkChange, LinkInfo, RouteInfo } from "./ffi/rtnetlink_message.ts";
 export {
+  adoptTapQueue,
+  openTapQueues,
+  type TapQueue,
+  type TapQueues,
+  type TapQueuesOptions,
+} from "./ffi/tap_queues.ts";
+export {
   type HostAddress,
   isDeviceUnavailable,
   openTap,
@@ -92,6 +99,7 @@ export type {
 export { LoopbackDevice } from "./stack/link/loopback.ts";
 export { Evidence, type MappingKeeper, type NeighborResolver } from "./stack/link/mapping.ts";
 export type { LinkProtocol, LinkSession, Nic, NicCounters, NicOptions } from "./stack/link/nic.ts";
+export type { FramePort, SharedQueue, SharedQueueCounters } from "./stack/link/shared_queue.ts";
 export { createWire, type WireEnd, type WireOptions } from "./stack/link/wire.ts";
 export {
   ConnectionLog,
@@ -161,7 +169,7 @@ export type { SequenceChooser } from "./stack/transport/tcp/isn.ts";
 export type { RttEstimator } from "./stack/transport/tcp/rtt.ts";
 export { State, stateName } from "./stack/transport/tcp/state.ts";
 export type { TcpConfiguration } from "./stack/transport/tcp/tcp.ts";
-export type { TcpTrace } from "./stack/transport/tcp/trace.ts";
+export { combineTraces, type TcpTrace } from "./stack/transport/tcp/trace.ts";
 export type {
   ConnectionObserver,
   ConnectionSettings,

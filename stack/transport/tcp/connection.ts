@@ -90,8 +90,12 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   segmentsSent: number = 0;
   /** Segments received. */
   segmentsReceived: number = 0;
+  /** Acknowledgements received that only repeat the last one. */
+  duplicateAcks: number = 0;
   /** When the last segment arrived, in milliseconds. */
   lastReceivedAt: number = 0;
+  /** When the connection began, in milliseconds: no echo is older. */
+  readonly openedAt: number;
 
   #settings: Readonly<ConnectionSettings>;
   #state: State = State.closed;
@@ -101,8 +105,6 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   #resetByPeer = false;
   #finished = false;
   readonly #timestampOffset: number;
-  /** When the connection began: no echo is older. */
-  readonly #openedAt: number;
   #strayTokens = strayAcknowledgementBurst;
   #strayAt = 0;
 
@@ -144,7 +146,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     path.timeToLive = settings.timeToLive;
     path.trafficClass = settings.trafficClass;
     this.timers = new ConnectionTimers(this, context.timers);
-    this.lastReceivedAt = this.#openedAt = this.now;
+    this.lastReceivedAt = this.openedAt = this.now;
   }
 
   /** The time, in milliseconds. */
@@ -185,7 +187,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   echoTime(echo: number): number {
     const age = distance(this.timestampNow, echo);
     const sentAt = Math.floor(this.now) - age;
-    return age < 0 || sentAt < Math.floor(this.#openedAt) ? -1 : sentAt;
+    return age < 0 || sentAt < Math.floor(this.openedAt) ? -1 : sentAt;
   }
 
   /** Sends SYN: the active open. With `fastOpen` it may have to wait for the first data (RFC 7413 section 4.2.1). */
@@ -347,6 +349,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.trace?.lost?.(this, start, end);
   }
 
+  /** Sends an empty segment that acknowledges what has been received. */
+  sendAck(): void {
     this.transmit(Flag.ack, this.sender.sndNxt, 0);
   }
 

@@ -14,6 +14,14 @@ import type { TcpInfo } from "./user.ts";
 export interface DescribedConnection extends SegmentSource {
   /** Segments received. */
   readonly segmentsReceived: number;
+  /** Acknowledgements received that only repeat the last one. */
+  readonly duplicateAcks: number;
+  /** The maximum segment size that the peer announced, in bytes. */
+  readonly peerSegmentBytes: number;
+  /** When the connection began, in milliseconds. */
+  readonly openedAt: number;
+  /** When the last segment arrived, in milliseconds. */
+  readonly lastReceivedAt: number;
   /** What Fast Open means to it, if it uses it. */
   readonly fastOpen: FastOpenHandshake | null;
 }
@@ -27,6 +35,7 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     rtt: rtt.smoothed,
     rttVariance: rtt.variance,
     rttMin: rtt.minimum,
+    rttLatest: rtt.latest,
     rto: rtt.baseTimeout,
     backoff: rtt.backoff,
     congestionWindow: Math.floor(window.size),
@@ -34,12 +43,18 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     congestionControl: sender.control.name,
     congestionState: recoveryStateNames[recovery.state],
     bytesInFlight: sender.scoreboard.inFlight,
+    pacingRate: sender.pacer.rate * 1000,
+    deliveryRate: sender.delivery?.rate ?? 0,
     sendMss: sender.segmentBytes,
+    peerMss: connection.peerSegmentBytes,
+    receiveMss: receiver.segmentBytes,
+    pathMtu: connection.path.mtu,
     sendWindow: sender.sndWnd,
     sendWindowScale: sender.windowScale,
     sndUna: sender.sndUna,
     sndNxt: sender.sndNxt,
     sendQueued: sender.queued,
+    sendUnsent: sender.unsent,
     rcvNxt: receiver.rcvNxt,
     rightEdge: receiver.rightEdge,
     receiveWindow: receiver.window,
@@ -50,12 +65,22 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     bytesRetransmitted: sender.bytesRetransmitted,
     // What was sent, less what is still out.
     bytesAcknowledged: sender.bytesSent - (sender.queued - sender.unsent),
+    bytesDelivered: sender.delivery?.bytes ?? 0,
     bytesReceived: receiver.bytesReceived,
     segmentsSent: connection.segmentsSent,
     segmentsReceived: connection.segmentsReceived,
     segmentsRetransmitted: sender.segmentsRetransmitted,
+    segmentsLost: sender.scoreboard.losses,
+    segmentsOutOfOrder: receiver.outOfOrderSegments,
+    duplicateAcks: connection.duplicateAcks,
+    reorderingSeen: recovery.rack.reorderingSeen,
     timestamps: connection.timestamps,
     selectiveAcknowledgements: connection.selective,
+    windowScaling: connection.windowScaling,
+    ecn: connection.ecn !== null,
     fastOpen: connection.fastOpen?.succeeded ?? false,
+    openedAt: connection.openedAt,
+    lastSentAt: sender.lastSentAt,
+    lastReceivedAt: connection.lastReceivedAt,
   };
 }

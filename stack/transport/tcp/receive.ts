@@ -59,6 +59,8 @@ export class Receiver {
   segmentBytes: number = 536;
   /** Payload bytes received in order. */
   bytesReceived: number = 0;
+  /** Segments received behind a hole. */
+  outOfOrderSegments: number = 0;
   /** Whether SACK blocks may be sent. */
   selective: boolean = false;
   /** Data that arrived behind a hole. */
@@ -362,7 +364,10 @@ export class Receiver {
       this.ackNeed = AckNeed.now;
       // RFC 2883 section 4: the block behind the duplicate's is the one that it lies in.
       if (ranges.covers(start, end)) ranges.touch(start);
-      else if (ranges.add(start, end)) this.#write(start, end, bytes, at);
+      else if (ranges.add(start, end)) {
+        this.outOfOrderSegments++;
+        this.#write(start, end, bytes, at);
+      }
       return;
     }
     const hole = ranges.count > 0;

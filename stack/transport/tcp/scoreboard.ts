@@ -49,6 +49,12 @@ const noTable = new Float64Array(0);
 const spareTables: Float64Array[] = [];
 const mostSpareTables = 64;
 
+/** Who is told of losses. */
+export interface LossWatcher {
+  /** What was sent from `start` up to `end` is believed lost: the first copy, or one that was sent again. */
+  lost?(start: number, end: number): void;
+}
+
 /** The records of one connection. Index 0 is the oldest. */
 export class Scoreboard {
   #table: Float64Array = noTable;
@@ -69,6 +75,10 @@ export class Scoreboard {
   retransmitted: number = 0;
   /** How many records are marked sacked. */
   sackedCount: number = 0;
+  /** How often a record was found lost, since the beginning. */
+  losses: number = 0;
+  /** Who is told of that. */
+  watcher: LossWatcher | null = null;
 
   /** How many records there are. */
   get count(): number {
@@ -165,6 +175,10 @@ export class Scoreboard {
     this.#tally(index, 1);
     if ((marks & (Mark.lost | Mark.retransmitted)) === Mark.lost) {
       this.#retransmitHint = Math.min(this.#retransmitHint, index);
+      if ((before & (Mark.lost | Mark.retransmitted)) !== Mark.lost) {
+        this.losses++;
+        this.watcher?.lost?.(this.start(index), this.end(index));
+      }
     }
     if ((before & ~marks & Mark.sacked) !== 0) this.#forgetRuns();
   }

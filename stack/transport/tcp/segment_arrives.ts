@@ -258,6 +258,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
     echo,
     now,
   );
+  if (repeatsAcknowledgement(connection, segment)) connection.duplicateAcks++;
   if (!connection.selective && isDuplicate(connection, segment)) ack.countDuplicate(sender.scoreboard);
   sampleRoundTrip(sender, ack, echo, now);
   if (ack.advanced > 0 || segment.acknowledgement !== sndUna) {
@@ -266,6 +267,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
     // RFC 4861 section 7.3.1: the peer gets what we send, so the next hop is there.
     connection.path.neighbor.confirm?.();
   }
+  if (sndUna !== sender.initialSequence) sender.noteDelivery(ack.delivered, now);
   if (sndUna === sender.initialSequence) {
     sender.handshakeAcknowledged(ack.retransmissionAcked);
   } else if (
@@ -315,7 +317,13 @@ function sampleRoundTrip(sender: Sender, ack: Acknowledgement, echo: number, now
 function isDuplicate(connection: Connection, segment: Segment): boolean {
   const { sender } = connection;
   // After a time-out, duplicate ACKs come from what was sent again although it had arrived (RFC 6582 section 4.1).
-  return sender.recovery.state !== RecoveryState.loss && sender.scoreboard.count > 0 &&
+  return sender.recovery.state !== RecoveryState.loss && repeatsAcknowledgement(connection, segment);
+}
+
+/** Whether a segment says nothing but what the last one acknowledged, while something is in the network. */
+function repeatsAcknowledgement(connection: Connection, segment: Segment): boolean {
+  const { sender } = connection;
+  return sender.scoreboard.count > 0 &&
     segment.acknowledgement === sender.sndUna && segment.length === 0 && !segment.fin && !segment.syn &&
     windowOf(connection, segment) === sender.sndWnd;
 }

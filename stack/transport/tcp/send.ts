@@ -8,15 +8,16 @@
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
 import type { CongestionControl } from "./congestion/control.ts";
 import { CongestionWindow, initialWindow } from "./congestion/control.ts";
+import { Delivery } from "./delivery.ts";
 import { Flag } from "./header.ts";
 import { LossRecovery, RecoveryState } from "./recovery.ts";
 import { Pacer } from "./pacing.ts";
 import { ByteRing, type RingStorage } from "./ring.ts";
 import { RttEstimator } from "./rtt.ts";
-import { Mark, Scoreboard } from "./scoreboard.ts";
+import { type LossWatcher, Mark, Scoreboard } from "./scoreboard.ts";
 
 /** Whoever turns a decision of the sender into a segment on the wire. */
-export interface Transmitter {
+export interface Transmitter extends LossWatcher {
   /**
    * Sends a segment with `length` bytes of the send buffer from `sequence` on; `fresh` says that they are sent for the
    * first time.
@@ -73,6 +74,9 @@ export class Sender {
   /** Segments sent again. */
   segmentsRetransmitted: number = 0;
 
+  /** What has been delivered; null before the first time. */
+  delivery: Delivery | null = null;
+
   /** The round-trip estimator. */
   readonly rtt: RttEstimator = new RttEstimator();
   /** The segments in the network. */
@@ -119,6 +123,7 @@ export class Sender {
     this.limit = limit;
     this.window = new CongestionWindow(segmentBytes);
     this.control = control;
+    this.scoreboard.watcher = transmitter;
     this.recovery = new LossRecovery(this.scoreboard, this.rtt, this.window, control);
     this.pacer = new Pacer(this.window, this.rtt);
   }
@@ -180,6 +185,11 @@ export class Sender {
     this.#dataStart = add(this.#dataStart, bytes);
     this.#queued -= bytes;
     if (this.#queued === 0) this.#ring.clear();
+  }
+
+  /** An acknowledgement has said that `bytes` more have arrived. */
+  noteDelivery(bytes: number, now: number): void {
+    if (bytes > 0) (this.delivery ??= new Delivery()).acknowledged(bytes, this.sndUna, this.sndNxt, now);
   }
 
   /** Takes the window of an acceptable segment over (RFC 9293 section 3.10.7.4) and returns whether it is a new one. */

@@ -19,4 +19,46 @@ export interface TcpTrace {
   updated?(connection: UserConnection): void;
   /** The connection's state has changed. */
   state?(connection: UserConnection, from: State, to: State): void;
+  /**
+   * What was sent from sequence number `start` up to `end` is believed lost, and will be sent again: the first copy, or
+   * one that was sent again already.
+   */
+  lost?(connection: UserConnection, start: number, end: number): void;
+}
+
+/**
+ * One trace that tells several, in their order.
+ *
+ * @example A log and a count of losses
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { ConnectionLog } from "../../connection_log.ts";
+ * import { Stack } from "../../stack.ts";
+ * import { combineTraces } from "./trace.ts";
+ *
+ * await using stack = new Stack();
+ * let losses = 0;
+ * const log = new ConnectionLog(stack.timers.clock, () => {});
+ * stack.trace = combineTraces(log, { lost: () => losses++ });
+ * const listener = stack.listen({ port: 7 });
+ * (await stack.connect({ port: 7 })).close();
+ * listener.close();
+ * assertEquals(losses, 0);
+ * ```
+ */
+export function combineTraces(...traces: TcpTrace[]): TcpTrace {
+  return {
+    segment: (connection, direction, packet) => {
+      for (const trace of traces) trace.segment?.(connection, direction, packet);
+    },
+    updated: (connection) => {
+      for (const trace of traces) trace.updated?.(connection);
+    },
+    state: (connection, from, to) => {
+      for (const trace of traces) trace.state?.(connection, from, to);
+    },
+    lost: (connection, start, end) => {
+      for (const trace of traces) trace.lost?.(connection, start, end);
+    },
+  };
 }

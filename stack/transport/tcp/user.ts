@@ -95,7 +95,10 @@ export interface ConnectionSettings {
   trafficClass: number;
 }
 
-/** What is known of a connection, for people and programs that watch it. Sequence numbers are absolute. */
+/**
+ * What is known of a connection, for people and programs that watch it. Sequence numbers are absolute; times are
+ * milliseconds, moments milliseconds of the stack's clock, sizes bytes, rates bytes a second.
+ */
 export interface TcpInfo {
   /** The state's name as in RFC 9293, for example `ESTABLISHED`. */
   state: string;
@@ -105,6 +108,8 @@ export interface TcpInfo {
   rttVariance: number;
   /** Smallest round-trip time seen in milliseconds; Infinity before the first sample. */
   rttMin: number;
+  /** The latest round-trip time sample in milliseconds; 0 before the first. */
+  rttLatest: number;
   /** Retransmission time-out in milliseconds, without back-off. */
   rto: number;
   /** How often the retransmission time-out has been doubled in a row. */
@@ -119,8 +124,18 @@ export interface TcpInfo {
   congestionState: string;
   /** Bytes that are believed to be in the network. */
   bytesInFlight: number;
+  /** The pace at which the congestion window is used, in bytes a second; Infinity where nothing is held back. */
+  pacingRate: number;
+  /** Bytes a second that the peer received in the last round trip that was full of data; 0 before the first. */
+  deliveryRate: number;
   /** Payload bytes of a full segment that we send. */
   sendMss: number;
+  /** The maximum segment size that the peer announced, in bytes; 0 before its SYN. */
+  peerMss: number;
+  /** Payload bytes of the largest segment that the peer has sent; 536 before it has. */
+  receiveMss: number;
+  /** The largest packet that the path is believed to carry, in bytes with the IP header. */
+  pathMtu: number;
   /** The peer's window in bytes, unscaled. */
   sendWindow: number;
   /** Shift count of the windows that the peer announces. */
@@ -131,6 +146,8 @@ export interface TcpInfo {
   sndNxt: number;
   /** Bytes that wait in the send buffer, sent or not. */
   sendQueued: number;
+  /** Bytes that wait in the send buffer and have not been sent once. */
+  sendUnsent: number;
   /** Next sequence number expected, RCV.NXT. */
   rcvNxt: number;
   /** Right edge that was announced: RCV.NXT plus RCV.WND. */
@@ -149,6 +166,8 @@ export interface TcpInfo {
   bytesRetransmitted: number;
   /** Payload bytes acknowledged by the peer. */
   bytesAcknowledged: number;
+  /** Sequence space that the peer has said it has, acknowledged or selectively so, in bytes, FIN included. */
+  bytesDelivered: number;
   /** Payload bytes received in order. */
   bytesReceived: number;
   /** Segments sent, with or without payload. */
@@ -157,12 +176,30 @@ export interface TcpInfo {
   segmentsReceived: number;
   /** Segments sent again. */
   segmentsRetransmitted: number;
+  /** Segments found lost, those included that turned out not to be; one whose repair is lost too counts again. */
+  segmentsLost: number;
+  /** Segments received behind a hole. */
+  segmentsOutOfOrder: number;
+  /** Acknowledgements received that only repeat the last one (RFC 5681 section 2). */
+  duplicateAcks: number;
+  /** Whether what we sent has arrived in another order (RFC 8985 section 6.2). */
+  reorderingSeen: boolean;
   /** Whether timestamps are in use (RFC 7323). */
   timestamps: boolean;
   /** Whether selective acknowledgements are in use (RFC 2018). */
   selectiveAcknowledgements: boolean;
+  /** Whether windows are scaled (RFC 7323). */
+  windowScaling: boolean;
+  /** Whether explicit congestion notification is in use (RFC 3168). */
+  ecn: boolean;
   /** Whether data of the SYN were taken, by the peer or by us: TCP Fast Open (RFC 7413). */
   fastOpen: boolean;
+  /** When the connection began: our SYN was sent, or was to be, or the peer's arrived. */
+  openedAt: number;
+  /** When something was last sent that the peer has to acknowledge. */
+  lastSentAt: number;
+  /** When the last segment of the peer's arrived. */
+  lastReceivedAt: number;
 }
 
 /** One connection, as its user sees it. */

@@ -60,6 +60,33 @@ export interface AckSample {
 /**
  * A congestion control algorithm, one object for each connection. It decides how the window grows while all is well
  * and how far it falls when not; how a recovery proceeds is the same for all of them.
+ *
+ * @example One segment a round trip, and a tenth less after a loss
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Stack } from "../../../stack.ts";
+ * import type { AckSample, CongestionControl, CongestionWindow } from "./control.ts";
+ *
+ * class Gentle implements CongestionControl {
+ *   readonly name = "gentle";
+ *   acknowledged(window: CongestionWindow, { bytes }: AckSample): void {
+ *     window.size += window.inSlowStart ? bytes : window.segmentBytes * bytes / window.size;
+ *   }
+ *   threshold(window: CongestionWindow): number {
+ *     return Math.max(0.9 * window.size, 2 * window.segmentBytes);
+ *   }
+ *   timedOut(): void {}
+ *   idled(): void {}
+ *   undone(): void {}
+ * }
+ *
+ * // For all connections of a stack, or with `settings` for those of a listener or a single one.
+ * await using stack = new Stack({ tcp: { congestionControl: () => new Gentle() } });
+ * using listener = stack.listen({ port: 7, settings: { congestionControl: "reno" } });
+ * using client = await stack.connect({ port: 7 });
+ * using server = await listener.accept();
+ * assertEquals([client, server].map((conn) => conn.info().congestionControl), ["gentle", "reno"]);
+ * ```
  */
 export interface CongestionControl {
   /** The algorithm's name: `reno`, `cubic`. */
