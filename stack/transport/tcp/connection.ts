@@ -332,13 +332,11 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
 
   /** As {@linkcode Transmitter.transmit}. */
   transmit(flags: number, sequence: number, length: number, fresh: boolean = false): void {
+    this.context.allowance -= length;
     this.context.writer.write(this, flags, sequence, length, fresh);
     if ((flags & Flag.fin) !== 0) this.#enterFinStates();
-    this.context.allowance -= length;
   }
 
-  /** Sends an empty segment that acknowledges what has been received. */
-  sendAck(): void {
   /** As {@linkcode Transmitter.pausing}. */
   get pausing(): boolean {
     return this.context.allowance <= 0;

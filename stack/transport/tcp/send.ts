@@ -23,9 +23,9 @@ export interface Transmitter extends LossWatcher {
    * first time.
    */
   transmit(flags: number, sequence: number, length: number, fresh?: boolean): void;
-}
   /** Whether enough was sent for now: the rest goes later, so that the program has its turn. */
   readonly pausing?: boolean;
+}
 
 /** The sending half of one connection. */
 export class Sender {
