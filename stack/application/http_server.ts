@@ -6,7 +6,6 @@
 
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
-import { createSecureContext } from "node:tls";
 import type { TcpListenOptions } from "../socket/options.ts";
 import type { TcpConn } from "../socket/tcp_conn.ts";
 import type { TcpListener } from "../socket/tcp_listener.ts";
@@ -16,7 +15,7 @@ import { HttpConnection, type HttpTimeouts } from "./http_connection.ts";
 import { sendResponse } from "./http_response.ts";
 import type { TcpNetwork } from "./network.ts";
 import type { NodeError } from "./node_error.ts";
-import { secureServer, type TlsServerOptions } from "./tls_socket.ts";
+import { checkCertificate, secureServer, type TlsServerOptions } from "./tls_socket.ts";
 import { isUpgradePending, offerUpgrade } from "./upgrade.ts";
 
 /** What a handler is told beside the request. */
@@ -264,7 +263,7 @@ function tooLarge(): Response {
  * ```
  *
  * @throws {Deno.errors.AddrInUse} If somebody else listens there.
- * @throws {Error} If the certificate and the key make no pair.
+ * @throws {Deno.errors.InvalidData} If the certificate or the key cannot be read, or they make no pair.
  */
 export function serve(network: TcpNetwork, handler: ServeHandler): HttpServer;
 /** As above, with options. */
@@ -282,7 +281,7 @@ export function serve(
   if (options.signal?.aborted) throw options.signal.reason;
   const { tls, port = tls === undefined ? 8000 : 8443 } = options;
   // A certificate that cannot be used is found before the port is taken.
-  if (tls !== undefined) createSecureContext({ cert: tls.cert, key: tls.key });
+  if (tls !== undefined) checkCertificate(tls);
   const server = new HttpServer(network.listen({ ...options, port }), options, handler);
   options.onListen?.(server.addr);
   return server;

@@ -13,7 +13,6 @@
  * @module
  */
 
-import { createSecureContext } from "node:tls";
 import type { TcpConnectOptions, TcpListenOptions } from "../socket/options.ts";
 import type { TcpConn } from "../socket/tcp_conn.ts";
 import { toDuplex } from "./duplex.ts";
@@ -21,7 +20,7 @@ import { connectToHost } from "./host_connect.ts";
 import type { Lookup, TcpNetwork } from "./network.ts";
 import { TlsConn } from "./tls_conn.ts";
 import { TlsListener, type TlsListenerOptions } from "./tls_listener.ts";
-import { secureClient, type TlsClientOptions, type TlsServerOptions } from "./tls_socket.ts";
+import { checkCertificate, secureClient, type TlsClientOptions, type TlsServerOptions } from "./tls_socket.ts";
 
 export type { Lookup, TcpNetwork } from "./network.ts";
 export { TlsConn, type TlsHandshakeInfo } from "./tls_conn.ts";
@@ -72,10 +71,10 @@ export async function startTls(conn: TcpConn, options: StartTlsOptions = {}): Pr
  * Listens for connections with TLS. What it accepts has its handshake behind it.
  *
  * @throws {Deno.errors.AddrInUse} If somebody else listens there.
- * @throws {Error} If the certificate and the key make no pair.
+ * @throws {Deno.errors.InvalidData} If the certificate or the key cannot be read, or they make no pair.
  */
 export function listenTls(network: TcpNetwork, options: ListenTlsOptions): TlsListener {
   // A certificate that cannot be used is found before a port is taken.
-  createSecureContext({ cert: options.cert, key: options.key });
+  checkCertificate(options);
   return new TlsListener(network.listen(options), options);
 }

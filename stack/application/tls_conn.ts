@@ -24,6 +24,8 @@ export class TlsConn implements Deno.TlsConn {
   readonly remoteAddr: Deno.NetAddr;
   /** The connection under it: its settings and what is known of it. Reading from it or writing to it breaks TLS. */
   readonly tcp: TcpConn;
+  /** The version of TLS that was agreed on: `TLSv1.3`. */
+  readonly protocol: string | null;
 
   readonly #socket: TLSSocket;
   /** The part of a received record that nobody has read yet. */
@@ -40,6 +42,7 @@ export class TlsConn implements Deno.TlsConn {
   constructor(socket: TLSSocket, tcp: TcpConn) {
     this.#socket = socket;
     this.tcp = tcp;
+    this.protocol = socket.getProtocol();
     this.localAddr = tcp.localAddr;
     this.remoteAddr = tcp.remoteAddr;
     const wake = () => this.#wake?.();
@@ -63,11 +66,6 @@ export class TlsConn implements Deno.TlsConn {
   // deno-lint-ignore require-await -- the shape of Deno.TlsConn
   async handshake(): Promise<TlsHandshakeInfo> {
     return { alpnProtocol: this.#socket.alpnProtocol || null };
-  }
-
-  /** The version of TLS that was agreed on: `TLSv1.3`. */
-  get protocol(): string | null {
-    return this.#socket.getProtocol();
   }
 
   /** The peer's certificate; an empty object if it has sent none. */

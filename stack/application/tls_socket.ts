@@ -12,6 +12,7 @@ import {
   type TlsOptions,
   type TLSSocket,
 } from "node:tls";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { clearTimeout, setTimeout } from "node:timers";
 import { IpAddress } from "../address.ts";
 import { abortError, makeError } from "../errors.ts";
@@ -52,6 +53,21 @@ export interface TlsServerOptions extends CertifiedKey {
   clientCaCerts?: string[];
   /** Milliseconds that a handshake may take. Default 10,000. */
   handshakeTimeout?: number;
+}
+
+/**
+ * Checks a certificate and its key before they are served with: `node:tls` finds out with the first client only.
+ *
+ * @throws {Deno.errors.InvalidData} If one of them is not in PEM form, or they make no pair.
+ */
+export function checkCertificate({ cert, key }: CertifiedKey): void {
+  let isPair: boolean;
+  try {
+    isPair = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+  } catch (error) {
+    throw makeError("InvalidData", `Cannot serve TLS: the certificate or its key cannot be read (${error})`);
+  }
+  if (!isPair) throw makeError("InvalidData", "Cannot serve TLS: the key is not that of the certificate");
 }
 
 /** The options of a client as `node:tls` takes them. */
