@@ -63,6 +63,7 @@ export {
   type TunTapDevice,
 } from "./ffi/tuntap.ts";
 export { type Family, IpAddress, IpPrefix, MacAddress } from "./stack/address.ts";
+export { Bridge, type BridgeConnectOptions, type BridgeOptions } from "./stack/bridge.ts";
 export { type Clock, SystemClock, VirtualClock } from "./stack/clock.ts";
 export { type CounterGroup, Counters } from "./stack/counters.ts";
 export {
@@ -84,8 +85,9 @@ export type {
 export type { Field, Layer } from "./stack/describe/layer.ts";
 export type { InitialSequenceNumbers, SegmentOptions } from "./stack/describe/segment.ts";
 export type { ErrorName } from "./stack/errors.ts";
+export type { BridgePort, BridgePortCounters, BridgeSettings, BridgeStation } from "./stack/link/bridge.ts";
 export { capture, type CaptureDevice, type CaptureOptions, type CaptureSink } from "./stack/link/capture.ts";
-export type { Device, DeviceHost, Poller } from "./stack/link/device.ts";
+export type { Device, DeviceHost, FlowShare, Poller } from "./stack/link/device.ts";
 export type { DeviceWrapper } from "./stack/link/device_wrapper.ts";
 export { impair, type ImpairedDevice } from "./stack/link/impaired_device.ts";
 export type {

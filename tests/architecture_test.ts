@@ -15,7 +15,7 @@ const ranks: readonly (readonly [pattern: RegExp, rank: number])[] = [
   // The stack with all adaptors on board.
   [/^stack\/application\/full\.ts$/, 6.5],
   [/^stack\/application\//, 5],
-  [/^stack\/stack\.ts$/, 6],
+  [/^stack\/(stack|bridge)\.ts$/, 6],
   [/^stack\/[^/]+\.ts$/, 0],
   [/^ffi\//, 1.5],
   [/^mod\.ts$/, 7],

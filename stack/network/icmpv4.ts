@@ -33,7 +33,7 @@ import {
   versionAt,
 } from "./ipv4_header.ts";
 import type { Path } from "./path.ts";
-import { TokenBucket } from "./token_bucket.ts";
+import { TokenBucket } from "../token_bucket.ts";
 
 /** ICMP's protocol number. */
 const icmpNumber = 1;

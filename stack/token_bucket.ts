@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Clock } from "../clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** Limits the rate of something. */
 export class TokenBucket {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { VirtualClock } from "../../stack/clock.ts";
-import { TokenBucket } from "../../stack/network/token_bucket.ts";
+import { VirtualClock } from "../stack/clock.ts";
+import { TokenBucket } from "../stack/token_bucket.ts";
 
 Deno.test("A token bucket allows a burst, then its rate, and never saves up more than the burst", () => {
   const clock = new VirtualClock();
