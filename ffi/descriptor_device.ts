@@ -232,14 +232,19 @@ export abstract class DescriptorDevice implements Device {
 
   /** See {@linkcode Device.close}. A second call does nothing. */
   close(): void {
-    if (this.closed) return;
+    if (!this.closed) this.libc.calls.close(this.surrender());
+  }
+
+  /** Closes the device but for its descriptor, which it returns: that is the caller's from now on. */
+  surrender(): number {
+    const descriptor = this.#descriptor;
     this.#waiting.clear();
     this.releaseSpare();
-    this.libc.calls.close(this.#descriptor);
     this.libc.close();
     this.#descriptor = -1;
     this.#gone = true;
     this.#running = false;
+    return descriptor;
   }
 
   /** The same as {@linkcode DescriptorDevice.close}. */

@@ -22,6 +22,8 @@ const O_CLOEXEC = 0o2000000;
 const TUNSETIFF = 0x400454ca;
 const IFF_TUN = 0x0001;
 const IFF_TAP = 0x0002;
+/** Further queues of the same interface may be opened. */
+export const IFF_MULTI_QUEUE = 0x0100;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 const TUNSETVNETHDRSZ = 0x400454d8;
@@ -151,9 +153,14 @@ export class TunTapDevice extends DescriptorDevice {
  * @throws {Deno.errors.NotCapable} If the program was started without `--allow-ffi`.
  */
 export function openTap(options: TapOptions = {}): TunTapDevice {
+  return openTapWith(0, options);
+}
+
+/** As {@linkcode openTap}, with more flags for the kernel: {@linkcode IFF_MULTI_QUEUE}. */
+export function openTapWith(flags: number, options: TapOptions): TunTapDevice {
   const mac = options.mac === undefined ? randomMac() : toMac(options.mac);
   if (mac.isGroup) throw new TypeError(`Cannot use ${mac} for a device: it is a group's address, clear its lowest bit`);
-  const device = open("tap%d", IFF_TAP, options, mac);
+  const device = open("tap%d", IFF_TAP | flags, options, mac);
   if (device.host.info().mac?.equals(mac)) {
     device.close();
     throw new TypeError(`Cannot use ${mac} for "${device.name}": the kernel's end has it; choose another address`);
@@ -189,7 +196,7 @@ const openCall = `open(${clonePath})`;
 const attachCall = "ioctl(TUNSETIFF)";
 
 function open(defaultName: string, kind: number, options: TunOptions, mac: MacAddress | null): TunTapDevice {
-  const medium = kind === IFF_TAP ? "ethernet" : "ip";
+  const medium = (kind & IFF_TAP) !== 0 ? "ethernet" : "ip";
   const name = options.name ?? defaultName;
   const request = new Uint8Array(requestBytes);
   request.set(encodeInterfaceName(name));
@@ -218,7 +225,7 @@ function open(defaultName: string, kind: number, options: TunOptions, mac: MacAd
 
 /** A device for people; where the kernel was to choose the number, there is no name yet. */
 function describe(kind: number, name: string): string {
-  const type = kind === IFF_TAP ? "TAP" : "TUN";
+  const type = (kind & IFF_TAP) !== 0 ? "TAP" : "TUN";
   return name.endsWith("%d") ? `a ${type} device` : `the ${type} device "${name}"`;
 }
 

@@ -276,6 +276,7 @@ export class Stack implements AsyncDisposable {
       wake: () => this.#loop?.wake(),
       linkChanged: () => this.#linkChanged(nic),
     });
+    if (device.share !== undefined) this.ports.share = device.share;
     this.#nics.push(nic);
     for (const prefix of prefixes) this.#addresses.add(nic, prefix);
     if (gateway !== null) this.routes.add({ prefix: anywhere(gateway), nic, gateway });

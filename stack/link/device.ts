@@ -49,6 +49,14 @@ export interface Poller {
   close(): void;
 }
 
+/** Which of the flows come to a device, where several devices, each with a stack of its own, share an interface. */
+export interface FlowShare {
+  /** Which of them this is: 0 and up. */
+  readonly index: number;
+  /** How many there are. */
+  readonly count: number;
+}
+
 /** A link that carries frames: a TAP device, a loopback, one end of an in-memory wire. */
 export interface Device {
   /** Name for people: `tap0`. */
@@ -68,6 +76,8 @@ export interface Device {
    * Absent or 0: nothing; it is handed finished frames only.
    */
   readonly offloads?: number;
+  /** Its share in the interface, where it is one of several: the stack then chooses ephemeral ports of its own. */
+  readonly share?: FlowShare;
   /** The operating system's descriptor that a {@linkcode Poller} waits for, where there is one. */
   readonly descriptor?: number;
   /** Whether frames wait for the operating system to take them: the poller then waits for that too. */

@@ -7,12 +7,14 @@
 import type { MacAddress } from "../address.ts";
 import type { Packet } from "../packet.ts";
 import type { Verdict } from "../protocol.ts";
-import type { Device, DeviceHost, Poller } from "./device.ts";
+import type { Device, DeviceHost, FlowShare, Poller } from "./device.ts";
 
 /** Hands everything on to the device behind it; what is to be different is overridden. */
 export abstract class DeviceWrapper implements Device {
   /** As the device behind it, where that has one. */
   readonly descriptor?: number;
+  /** As the device behind it, where that has one. */
+  readonly share?: FlowShare;
   /** As the device behind it, where that has one. */
   readonly createPoller?: () => Poller;
   /** The device behind it. */
@@ -22,6 +24,7 @@ export abstract class DeviceWrapper implements Device {
   constructor(inner: Device) {
     this.inner = inner;
     if (inner.descriptor !== undefined) this.descriptor = inner.descriptor;
+    if (inner.share !== undefined) this.share = inner.share;
     if (inner.createPoller !== undefined) this.createPoller = () => inner.createPoller!();
   }
 

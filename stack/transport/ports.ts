@@ -94,6 +94,11 @@ export class Ports {
   /** The last ephemeral port. */
   static readonly ephemeralLast: number = 65535;
 
+  /**
+   * Which ephemeral ports are handed out, where several stacks share an address: those that give `index` when divided by
+   * `count`. Default: all of them.
+   */
+  share: { readonly index: number; readonly count: number } = { index: 0, count: 1 };
   readonly #random: Random;
   readonly #offsetKey: Uint32Array;
   readonly #counterKey: Uint32Array;
@@ -140,8 +145,10 @@ export class Ports {
     const offset = remote === undefined
       ? below(this.#random, range)
       : hashEnds(this.#offsetKey, address, remote) + this.#counters[counter]!;
+    const { index, count } = this.share;
     for (let tried = 0; tried < range; tried++) {
       const port = Ports.ephemeralFirst + (offset + tried) % range;
+      if (port % count !== index) continue;
       // A port whose connections all go elsewhere will do for a flow, so the table is asked before the predicate.
       if (this.#conflicts(protocol, address, port, sharing) || available?.(port) === false) continue;
       if (counter >= 0) this.#counters[counter]! += tried + 1;
