@@ -48,6 +48,8 @@ export class Profile {
   fastOpen: number = FastOpenBits.client | FastOpenBits.server;
   /** The keys of Fast Open's cookies; null for a secret of the stack's own. */
   fastOpenKeys: readonly Uint8Array[] | null = null;
+  /** What SO_RCVBUF of a socket without a connection is, where that is not the most that a buffer can become. */
+  receiveSpace: number | null = null;
   /** Bytes of a full segment without options, to which FreeBSD rounds its receive buffer. */
   fullSegmentBytes: number = 1460;
   /** What connections start with. Scripts expect that all that the window allows is sent at once: no pacing. */
@@ -172,6 +174,7 @@ const receiveBuffer: Change = (profile, value) => {
 
 /** FreeBSD's first receive buffer, in whole segments once a connection is there. */
 const receiveSpace: Change = (profile, value) => {
+  profile.receiveSpace = Number(value);
   const { fullSegmentBytes } = profile;
   profile.settings.initialReceiveWindow = Math.ceil(Number(value) / fullSegmentBytes) * fullSegmentBytes;
 };

@@ -8,6 +8,7 @@ import type { EventTime, PacketAction, Script, ScriptEvent } from "./ast.ts";
 import { Calls } from "./calls.ts";
 import { runCode } from "./code.ts";
 import { runCommand } from "./commands.ts";
+import { constants } from "./constants.ts";
 import { ScriptFailure, ScriptSkipped } from "./failure.ts";
 import { describeExpected, type Relaxation } from "./match.ts";
 import { Host } from "./host.ts";
@@ -179,7 +180,13 @@ class Run {
         if (this.#ignore.has("tcp_info")) break;
         const flow = parts.packets.current;
         const connection = flow === null ? null : host.connection(flow.localPort, flow.remotePort);
-        runCode(action.code, this.#path, event.line, tcpInfo(connection), (text) => this.#log(text));
+        runCode(
+          action.code,
+          this.#path,
+          event.line,
+          connection === null ? this.#infoWithout(parts) : tcpInfo(connection),
+          (text) => this.#log(text),
+        );
       }
     }
     host.advance(host.now);
@@ -187,6 +194,11 @@ class Run {
       throw new ScriptFailure(`nothing is expected, came ${parts.packets.describe(surplus)} at ${this.#when(surplus)}`);
     }
     if (event.time.base === "any") this.#previous = host.now;
+  }
+
+  /** TCP_INFO where there is no connection. */
+  #infoWithout({ host }: Parts): Record<string, number> {
+    return host.stack.tcp.listeners().length > 0 ? { tcpi_state: constants.TCP_LISTEN! } : tcpInfo(null);
   }
 
   #expectPacket(

@@ -54,6 +54,14 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     this.settings = { ...settings };
   }
 
+  /** As {@linkcode TcpOptionState.receiveSpace}. */
+  get receiveSpace(): number | null {
+    const { receiveSpace, settings } = this.host.profile;
+    if (receiveSpace === null || this.settings.receiveBufferBytes !== settings.receiveBufferBytes) return null;
+    const isOpen = this.connection !== null && this.connection.state >= State.synReceived;
+    return isOpen ? settings.initialReceiveWindow! : receiveSpace;
+  }
+
   /** As {@linkcode Descriptor.bind}. */
   override bind(address: SocketAddress): Outcome {
     if (this.#local !== null) return "EINVAL";

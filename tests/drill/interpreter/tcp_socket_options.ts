@@ -21,6 +21,8 @@ export interface TcpOptionState {
   readonly connection: Connection | null;
   /** What its connection starts with. */
   readonly settings: Partial<ConnectionSettings>;
+  /** What SO_RCVBUF is, where nothing has been said but the system's own first size; otherwise null. */
+  readonly receiveSpace: number | null;
   /** TCP_FASTOPEN: how many connections may be pending, or on FreeBSD that `sendto` may connect so; 0 for neither. */
   fastOpenQueue: number;
   /** TCP_FASTOPEN_CONNECT. */
@@ -147,6 +149,9 @@ export function readTcpOption(socket: TcpOptionState, _level: string, name: stri
   if (name === "TCP_CONGESTION") return { number: 0, second: 0, text: socket.host.profile.congestionControl };
   if (name === "TCP_MAXSEG" && connection !== null) return { number: connection.info().sendMss, second: 0, text: null };
   if (name === "TCP_INFO") return { number: 0, second: 0, text: null };
+  if (name === "SO_RCVBUF" && socket.receiveSpace !== null) {
+    return { number: socket.receiveSpace, second: 0, text: null };
+  }
   const mapping = mappings[name];
   const settings = connection?.settings ?? { ...defaultSettings, ...socket.settings };
   if (mapping !== undefined) return { number: mapping.toOption(settings[mapping.setting]!), second: 0, text: null };
