@@ -232,15 +232,22 @@ export abstract class DescriptorDevice implements Device {
 
   /** See {@linkcode Device.close}. A second call does nothing. */
   close(): void {
-    if (!this.closed) this.libc.calls.close(this.surrender());
+    if (this.closed) return;
+    this.libc.calls.close(this.#giveUp());
+    this.libc.close();
   }
 
   /** Closes the device but for its descriptor, which it returns: that is the caller's from now on. */
   surrender(): number {
+    const descriptor = this.#giveUp();
+    this.libc.close();
+    return descriptor;
+  }
+
+  #giveUp(): number {
     const descriptor = this.#descriptor;
     this.#waiting.clear();
     this.releaseSpare();
-    this.libc.close();
     this.#descriptor = -1;
     this.#gone = true;
     this.#running = false;

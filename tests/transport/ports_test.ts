@@ -25,6 +25,19 @@ Deno.test("a port is taken for the same protocol, family and address only", () =
   assert(ports.reserve({ protocol: udp, address: IpAddress.loopback6 }, 53));
 });
 
+Deno.test("ephemeral ports are those of the stack's share, where several stacks divide them", () => {
+  const ports = makePorts();
+  ports.share = { index: 2, count: 3 };
+  const chosen = new Set<number>();
+  for (const remote of [undefined, peer]) {
+    for (let count = 0; count < 100; count++) {
+      chosen.add(ports.reserveEphemeral({ protocol: tcp, address: first, ...(remote && { remote }) })!.port);
+    }
+  }
+  assertEquals(chosen.size, 200);
+  assertEquals([...chosen].filter((port) => port % 3 !== 2), []);
+});
+
 Deno.test("the unspecified address conflicts with every address of its family, both ways", () => {
   const ports = makePorts();
   const wildcard = ports.reserve({ protocol: udp, address: any }, 53)!;
