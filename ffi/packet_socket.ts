@@ -43,6 +43,8 @@ export interface PacketSocketOptions {
   promiscuous?: boolean;
   /** The Ethernet address of this program's end. Default: the interface's own. */
   mac?: string | MacAddress;
+  /** Receive what leaves the interface too: for a program that only watches. Default false. */
+  outgoing?: boolean;
 }
 
 /** An interface of the kernel's, shared with it. Made by {@linkcode openPacketSocket}. */
@@ -169,7 +171,7 @@ export function openPacketSocket(options: PacketSocketOptions): PacketSocketDevi
   const libc = Libc.open();
   let descriptor = -1;
   try {
-    descriptor = openSocket(libc, link.name);
+    descriptor = openSocket(libc, link.name, options.outgoing ?? false);
     if (promiscuous) addMembership(libc, descriptor, link, PACKET_MR_PROMISC, null);
     if (link.mac !== null) {
       addMembership(libc, descriptor, link, PACKET_MR_ALLMULTI, null);
@@ -196,7 +198,7 @@ function findLink(name: string): LinkInfo {
 }
 
 /** A socket that receives nothing yet. */
-function openSocket(libc: Libc, name: string): number {
+function openSocket(libc: Libc, name: string, outgoing: boolean): number {
   const action = `open the interface "${name}"`;
   const descriptor = libc.calls.socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) {
@@ -204,7 +206,7 @@ function openSocket(libc: Libc, name: string): number {
     const remedy = errno === Errno.EPERM ? "it needs CAP_NET_RAW: run as root, or inside `unshare -rn`" : undefined;
     throw systemError("socket(AF_PACKET)", errno, { action, remedy });
   }
-  const needed = { PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING } as const;
+  const needed = { PACKET_VNET_HDR, PACKET_AUXDATA, ...(outgoing ? {} : { PACKET_IGNORE_OUTGOING }) };
   for (const [option, number] of Object.entries(needed)) {
     if (libc.calls.setsockopt(descriptor, SOL_PACKET, number, new Int32Array([1]), 4) === 0) continue;
     const { errno } = libc;

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { askControl, askSnapshot, chooseProgram } from "../../apps/control/client.ts";
 import {
   controlDirectory,

@@ -1,0 +1,180 @@
+/**
+ * Decodes the frames of a device or of a capture file, as tcpdump does.
+ *
+ * @module
+ */
+
+import { concat } from "@std/bytes";
+import { capture, type Device, type Logger, openPacketSocket } from "../mod.ts";
+import { readCapture } from "../stack/link/pcap_reader.ts";
+import {
+  ExitCode,
+  InvalidValue,
+  type Option,
+  type Program,
+  runProgram,
+  toggle,
+  UsageError,
+  type Values,
+} from "./cli.ts";
+import { deviceOptions, openLink } from "./device.ts";
+import { type Filter, parseFilter } from "./dump/filter.ts";
+import { Viewer } from "./dump/viewer.ts";
+import { logLevel, startLogging } from "./logging.ts";
+import { type Session, withLink, withLoopback } from "./session.ts";
+import { fileError } from "./transfer/file_error.ts";
+import { wholeNumber } from "./values.ts";
+
+/** All of any frame. */
+const wholeFrames = 262_144;
+
+function file(letter: string, help: string): Option<string | null> {
+  return { letter, placeholder: "FILE", help, fallback: null, parse: (text) => text };
+}
+
+const { guard: _guard, pcap: _pcap, snaplen: _snaplen, ...ownDevice } = deviceOptions;
+
+const options = {
+  read: file("r", "Read a capture, pcap or pcapng, instead of a device; - for standard input"),
+  write: file("w", "Write the frames as pcapng instead of printing them"),
+  snaplen: {
+    letter: "s",
+    placeholder: "BYTES",
+    help: "Write no more than this of each frame (default: all of it)",
+    fallback: wholeFrames,
+    parse: wholeNumber(1, wholeFrames),
+  },
+  count: {
+    letter: "c",
+    placeholder: "N",
+    help: "End after N frames",
+    fallback: Infinity,
+    parse: wholeNumber(1, Infinity),
+  },
+  verbose: toggle("Every field of every header", "v"),
+  hex: toggle("The bytes of each frame", "x"),
+  link: toggle("The Ethernet addresses at the beginning of each line", "e"),
+  "no-time": toggle("No time at the beginning of each line", "t"),
+  ids: toggle("Source, destination, protocol and ports only"),
+  numeric: toggle("Do not look up names: it never does, and takes the option for tcpdump's sake", "n"),
+  json: toggle("One JSON object for each frame"),
+  ...ownDevice,
+  interface: { ...deviceOptions.interface, letter: "i", help: "Watch an interface that the host has, like eth0" },
+  "log-level": { ...logLevel, fallback: "warn" as const, help: logLevel.help.replace(": info)", ": warn)") },
+};
+
+const program: Program<typeof options> = {
+  name: "dump",
+  summary: "Decodes frames: of a TAP device with a stack on it, of an interface of the host, or of a capture file.",
+  operand: {
+    placeholder: "FILTER",
+    help:
+      "Which frames, like host 10.0.0.1 and tcp port 80 (host, net, port, portrange, src, dst, ip, arp, icmp, tcp, udp; and, or, not)",
+    repeatable: true,
+  },
+  options,
+  examples: [
+    ["", "a TAP device of its own; the stack there answers pings of 192.0.2.2"],
+    ["-i eth0 -c 10 tcp port 443", "ten frames of an interface of the host"],
+    ["-r capture.pcap -v 'not (udp or arp)'", "every field of what a file holds"],
+    ["-i eth0 -w part.pcapng -s 64 icmp", "the beginning of each frame, to a file"],
+    ["-r capture.pcap --ids", "who speaks to whom"],
+  ],
+};
+
+type DumpValues = Values<typeof options>;
+
+function filterFrom(operands: readonly string[]): Filter {
+  const text = operands.join(" ");
+  try {
+    return parseFilter(text);
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error;
+    throw new UsageError(`Cannot use the filter "${text}": ${error.message}`);
+  }
+}
+
+async function dumpFile(path: string, viewer: Viewer): Promise<void> {
+  let bytes: Uint8Array;
+  try {
+    bytes = path === "-" ? await new Response(Deno.stdin.readable).bytes() : await Deno.readFile(path);
+  } catch (error) {
+    throw fileError("read", `"${path}"`, error);
+  }
+  const { frames, truncated } = readCapture(bytes);
+  for (const frame of frames) {
+    viewer.show(frame);
+    if (viewer.done) return;
+  }
+  if (truncated) throw new Error(`Cannot read all of "${path}": it ends in the middle of a frame`);
+}
+
+/** A device whose frames `viewer` sees as they pass: each as the block that a capture file would have. */
+function watched(device: Device, viewer: Viewer): Device {
+  const preamble: Uint8Array[] = [];
+  return capture(device, (block) => {
+    // The first two blocks describe the file and the interface, without which a frame cannot be read.
+    if (preamble.length < 2) preamble.push(block);
+    else for (const frame of readCapture(concat([...preamble, block])).frames) viewer.show(frame);
+  }, { epoch: performance.timeOrigin });
+}
+
+async function watchInterface(name: string, values: DumpValues, viewer: Viewer, done: Promise<void>, logger: Logger) {
+  const device = openPacketSocket({ interface: name, promiscuous: values.promiscuous, outgoing: true });
+  return await withLoopback(logger, (session) => {
+    // A stack without an address there answers nothing.
+    session.stack.attach(watched(device, viewer));
+    console.error(`Watching ${name}, Ctrl-C ends`);
+    return untilEnd(session, done);
+  });
+}
+
+async function watchOwnDevice(values: DumpValues, viewer: Viewer, done: Promise<void>, logger: Logger) {
+  const deviceValues = { ...values, guard: false, pcap: null, snaplen: null };
+  const link = openLink(deviceValues, logger);
+  return await withLink({ ...link, device: watched(link.device, viewer) }, deviceValues, logger, (session) => {
+    console.error(`Watching ${link.device.name}: host ${link.host}, stack ${link.address}; Ctrl-C ends`);
+    return untilEnd(session, done);
+  });
+}
+
+async function untilEnd({ interruption }: Session, done: Promise<void>): Promise<number> {
+  await Promise.race([done, interruption.wait()]);
+  // Ctrl-C is how such a program is ended; being terminated is another matter.
+  return interruption.exitCode === null || interruption.exitCode === 130 ? ExitCode.success : interruption.exitCode;
+}
+
+async function dump(values: DumpValues, operands: readonly string[]): Promise<number> {
+  if (values.read !== null && values.interface !== null) {
+    throw new UsageError("Cannot use both --read and --interface: choose one");
+  }
+  const { promise: done, resolve, reject } = Promise.withResolvers<void>();
+  done.catch(() => {});
+  const filter = filterFrom(operands);
+  const logger = startLogging(values["log-level"]);
+  let code: number = ExitCode.success;
+  const viewer = new Viewer({
+    filter,
+    style: { ...values, timeless: values["no-time"] },
+    link: values.link,
+    count: values.count,
+    file: values.write,
+    snapLength: values.snaplen,
+    onDone: (error) => error === null ? resolve() : reject(error),
+  });
+  try {
+    if (values.read !== null) await dumpFile(values.read, viewer);
+    else if (values.interface !== null) code = await watchInterface(values.interface, values, viewer, done, logger);
+    else code = await watchOwnDevice(values, viewer, done, logger);
+  } finally {
+    viewer[Symbol.dispose]();
+  }
+  if (values.read === null || values.write !== null) {
+    console.error(`${viewer.passed} of ${viewer.seen} frames ${values.write === null ? "shown" : "written"}`);
+  }
+  // A file that could not be written to its end has been reported here.
+  if (viewer.done) await done;
+  return code;
+}
+
+if (import.meta.main) await runProgram(program, ({ values, operands }) => dump(values, operands));
