@@ -8,6 +8,7 @@ import type { Benchmark } from "./benchmark.ts";
 import { bulkBenchmarks } from "./bulk.ts";
 import { datagramBenchmark } from "./datagrams.ts";
 import { inMemoryBenchmarks } from "./in_memory.ts";
+import { multiCoreBenchmark } from "./multi_core.ts";
 import { startBenchmark } from "./program_start.ts";
 import { requestBenchmarks } from "./requests.ts";
 import { roundTripBenchmark } from "./round_trips.ts";
@@ -22,4 +23,5 @@ export const benchmarks: readonly Benchmark[] = [
   ...inMemoryBenchmarks,
   startBenchmark,
   ...underLoadBenchmarks,
+  multiCoreBenchmark,
 ];
