@@ -132,8 +132,8 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     }
     if (this.#error !== null) return this.#takeError()!;
     if (this.#over) return "ECONNABORTED";
-    if (this.connection.state < State.established) return this.nonBlocking ? "EALREADY" : blocked;
     if (this.#reported) return "EISCONN";
+    if (this.connection.state < State.established) return this.nonBlocking ? "EALREADY" : blocked;
     this.#reported = true;
     return 0;
   }
