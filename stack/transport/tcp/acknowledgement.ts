@@ -27,6 +27,8 @@ export class Acknowledgement {
   retransmissionAcked: boolean = false;
   /** Whether a SACK block brought something new. */
   sackedMore: boolean = false;
+  /** Whether it says nothing new: it acknowledges again what was acknowledged before. */
+  repeated: boolean = false;
   /** Whether the first SACK block reports a duplicate (RFC 2883 section 4). */
   duplicateReported: boolean = false;
   /** The duplicate's edges, when one is reported. */
@@ -58,6 +60,7 @@ export class Acknowledgement {
     if (options !== null) this.#takeBlocks(scoreboard, rack, options, acknowledgement, sndUna, sndNxt, echo, now);
     this.#takeCumulative(scoreboard, rack, acknowledgement, echo, now);
     rack.digested();
+    this.repeated = acknowledgement === sndUna;
   }
 
   /**

@@ -70,6 +70,11 @@ export class Rack {
     this.#hasForward = this.#hasForwardNow;
   }
 
+  /** What counted as the delivery of retransmissions was that of originals: their times say nothing. */
+  misled(): void {
+    this.sentAt = -1;
+  }
+
   /** A duplicate was reported: the reordering window was too small. Widened once a round trip (section 6.2.4). */
   duplicateReported(sndUna: number, sndNxt: number): void {
     if (this.#duplicateNoted && after(this.#duplicateRound, sndUna)) return;

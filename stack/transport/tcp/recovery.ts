@@ -1,7 +1,7 @@
 /**
  * Loss recovery: the states that a connection goes through when segments are missing, how much may be sent meanwhile
  * (proportional rate reduction, RFC 6937 and its successor), probes of the tail (RFC 8985 section 7), and taking all
- * of it back when the loss was none (Eifel, RFC 3522 and 4015; DSACK, RFC 3708).
+ * of it back when the loss was none (Eifel, RFC 3522 and 4015; DSACK, RFC 3708; F-RTO, RFC 5682).
  *
  * @module
  */
@@ -9,6 +9,7 @@
 import { after, before, notBefore } from "../../sequence.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { AckSample, CongestionControl, CongestionWindow } from "./congestion/control.ts";
+import { ForwardRto } from "./forward_rto.ts";
 import { duplicateThreshold, Rack } from "./rack.ts";
 import type { RttEstimator } from "./rtt.ts";
 import { Mark, type Scoreboard } from "./scoreboard.ts";
@@ -43,6 +44,8 @@ export class LossRecovery {
   state: RecoveryState = RecoveryState.open;
   /** RACK's part. */
   readonly rack: Rack;
+  /** Finds out whether a time-out was spurious. */
+  readonly forward: ForwardRto = new ForwardRto();
   /** When RACK wants to look again, in milliseconds of the clock; Infinity when it need not. */
   reorderingDeadline: number = Infinity;
   /** Whether a tail loss probe is in the network, unanswered. */
@@ -114,6 +117,11 @@ export class LossRecovery {
     if (ack.duplicateReported) this.#duplicateReported(ack, sndUna, sndNxt);
     if (this.tailProbeOutstanding) this.#tailProbeAnswered(ack, sample);
     this.#detectUndo(ack, echo, sndUna);
+    if (this.state !== RecoveryState.loss || !this.#undoPossible) this.forward.stop();
+    else if (this.forward.acknowledged(ack, sndUna, this.#point)) {
+      this.rack.misled();
+      this.#undo(sndUna);
+    }
     if (this.recovering && notBefore(sndUna, this.#point)) this.#leave(sndNxt);
     if (!this.recovering) {
       if (this.#guarded && after(sndUna, this.#point)) this.#guarded = false;
@@ -170,9 +178,12 @@ export class LossRecovery {
     // acknowledged (RFC 2018 section 8).
     const reneged = scoreboard.count > 0 && scoreboard.has(0, Mark.sacked);
     if (this.state < RecoveryState.recovery || notBefore(sample.sndUna, this.#point)) {
+      // RFC 5682 section 2.1, step 1: nothing else has been sent again.
+      if (this.state < RecoveryState.recovery) this.forward.begin();
+      else this.forward.stop();
       this.#rememberForUndo();
       this.#window.slowStartThreshold = this.#control.threshold(this.#window, scoreboard.outstanding, sample.now);
-    }
+    } else this.forward.interrupted();
     this.#control.timedOut(this.#window, sample.now);
     if (selective && !reneged) this.rack.timedOut(scoreboard, sample.now);
     else {
@@ -205,6 +216,7 @@ export class LossRecovery {
     this.#repairUntil(scoreboard.end(scoreboard.count - 1));
     this.state = RecoveryState.loss;
     this.#undoPossible = false;
+    this.forward.stop();
     this.reorderingDeadline = Infinity;
     this.tailProbeOutstanding = false;
   }

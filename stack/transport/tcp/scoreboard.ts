@@ -165,6 +165,33 @@ export class Scoreboard {
     if (index < this.#retransmitHint) this.#retransmitHint++;
   }
 
+  /** Sequence space of a record and the next together, when both are lost and not sent again; Infinity otherwise. */
+  joinableSize(index: number): number {
+    if (index + 1 >= this.#count || !this.#isLost(index) || !this.#isLost(index + 1)) return Infinity;
+    return distance(this.end(index + 1), this.start(index));
+  }
+
+  /** Makes one record of a record and the next, both of which are lost and not sent again. */
+  joinNext(index: number): void {
+    const table = this.#table;
+    const row = this.#row(index);
+    const next = this.#row(index + 1);
+    table[next + Column.start] = table[row + Column.start]!;
+    table[next + Column.sentAt] = Math.max(table[row + Column.sentAt]!, table[next + Column.sentAt]!);
+    table[next + Column.marks] = table[row + Column.marks]! | table[next + Column.marks]!;
+    for (let moved = index; moved > 0; moved--) {
+      const from = this.#row(moved - 1);
+      table.copyWithin(this.#row(moved), from, from + columns);
+    }
+    this.#head = (this.#head + 1) & (this.#capacity - 1);
+    this.#count--;
+    if (this.#retransmitHint > index) this.#retransmitHint--;
+  }
+
+  #isLost(index: number): boolean {
+    return (this.marks(index) & (Mark.lost | Mark.retransmitted | Mark.syn)) === Mark.lost;
+  }
+
   /** Adds and removes marks. */
   mark(index: number, set: number, clear = 0): void {
     this.#tally(index, -1);

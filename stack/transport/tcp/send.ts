@@ -6,10 +6,11 @@
  */
 
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
-import type { CongestionControl } from "./congestion/control.ts";
+import type { CongestionControl, CongestionControlFactory } from "./congestion/control.ts";
 import { CongestionWindow, initialWindow } from "./congestion/control.ts";
 import { Delivery } from "./delivery.ts";
 import { Flag } from "./header.ts";
+import { Rack } from "./rack.ts";
 import { LossRecovery, RecoveryState } from "./recovery.ts";
 import { Pacer } from "./pacing.ts";
 import { ByteRing, type RingStorage } from "./ring.ts";
@@ -26,6 +27,9 @@ export interface Transmitter extends LossWatcher {
   /** Whether enough was sent for now: the rest goes later, so that the program has its turn. */
   readonly pausing?: boolean;
 }
+
+/** Takes what the acknowledgement of a SYN says, which tells nothing of the data to come. */
+const handshakeRack = new Rack(new RttEstimator());
 
 /** The sending half of one connection. */
 export class Sender {
@@ -83,13 +87,14 @@ export class Sender {
   readonly scoreboard: Scoreboard = new Scoreboard();
   /** The congestion window. */
   readonly window: CongestionWindow;
-  /** The congestion control algorithm. */
-  control: CongestionControl;
-  /** Loss recovery. */
-  readonly recovery: LossRecovery;
-  /** The pace at which the window is used. */
-  readonly pacer: Pacer;
+  /** Whether what the congestion window allows is spread over the round trip. */
+  paced: boolean = false;
+  // These three are made when they are first needed: a connection that has sent no data does without.
+  #control: CongestionControl | null = null;
+  #recovery: LossRecovery | null = null;
+  #pacer: Pacer | null = null;
 
+  readonly #makeControl: CongestionControlFactory;
   readonly #transmitter: Transmitter;
   readonly #ring: ByteRing;
   /** Sequence number of the first byte in the buffer. */
@@ -105,11 +110,12 @@ export class Sender {
   constructor(
     transmitter: Transmitter,
     storage: RingStorage,
-    control: CongestionControl,
+    makeControl: CongestionControlFactory,
     initialSequence: number,
     segmentBytes: number,
     limit: number,
   ) {
+    this.#makeControl = makeControl;
     this.#transmitter = transmitter;
     this.#ring = new ByteRing(storage);
     this.initialSequence = initialSequence;
@@ -122,10 +128,54 @@ export class Sender {
     this.segmentBytes = segmentBytes;
     this.limit = limit;
     this.window = new CongestionWindow(segmentBytes);
-    this.control = control;
     this.scoreboard.watcher = transmitter;
-    this.recovery = new LossRecovery(this.scoreboard, this.rtt, this.window, control);
-    this.pacer = new Pacer(this.window, this.rtt);
+  }
+
+  /** The congestion control algorithm. */
+  get control(): CongestionControl {
+    return this.#control ??= this.#makeControl();
+  }
+
+  /** Loss recovery. */
+  get recovery(): LossRecovery {
+    return this.#recovery ??= new LossRecovery(this.scoreboard, this.rtt, this.window, this.control);
+  }
+
+  /** RACK's part of loss recovery; that of nobody before data have been sent. */
+  get rack(): Rack {
+    return this.#recovery?.rack ?? handshakeRack;
+  }
+
+  /** Whether lost segments are being repaired. */
+  get recovering(): boolean {
+    return this.#recovery !== null && this.#recovery.recovering;
+  }
+
+  /** Whether an acknowledgement matters to loss recovery even when it brings nothing new. */
+  get awaitsRepair(): boolean {
+    return this.#recovery !== null && (this.#recovery.recovering || this.#recovery.tailProbeOutstanding);
+  }
+
+  /** When loss recovery wants to look again, in milliseconds of the clock; Infinity when it need not. */
+  get reorderingDeadline(): number {
+    return this.#recovery === null ? Infinity : this.#recovery.reorderingDeadline;
+  }
+
+  /** When to probe the tail, in milliseconds from now; Infinity when it is not to be probed. */
+  tailProbeDelay(maximumAckDelay: number): number {
+    return this.#recovery === null ? Infinity : this.#recovery.tailProbeDelay(maximumAckDelay);
+  }
+
+  /** The pace at which the window is used. */
+  get pacer(): Pacer {
+    const pacer = this.#pacer ??= new Pacer(this.window, this.rtt);
+    pacer.enabled = this.paced;
+    return pacer;
+  }
+
+  /** When what the pace holds back may go; Infinity while nothing is held back. */
+  get releaseAt(): number {
+    return this.#pacer === null ? Infinity : this.#pacer.releaseAt;
   }
 
   /** Bytes in the buffer, sent or not, that are not acknowledged. */
@@ -252,10 +302,11 @@ export class Sender {
     const { windowLimited } = this;
     this.windowLimited = false;
     this.heldByCork = false;
+    if (this.scoreboard.count === 0 && !this.hasUnsent) return;
     this.pacer.refill(now);
     while (this.#sendNext(now) && !this.#transmitter.pausing);
     // What the pace keeps back, the window has let go: that does not say that the window is large enough.
-    if (this.pacer.releaseAt !== Infinity || this.#transmitter.pausing) this.windowLimited = windowLimited;
+    if (this.releaseAt !== Infinity || this.#transmitter.pausing) this.windowLimited = windowLimited;
   }
 
   /** Sends what is held back until the connection is uncorked: it has waited long enough. */
@@ -270,8 +321,8 @@ export class Sender {
 
   /** Goes on with another congestion control algorithm, and the present window. */
   useControl(control: CongestionControl): void {
-    this.control = control;
-    this.recovery.useControl(control);
+    this.#control = control;
+    this.#recovery?.useControl(control);
   }
 
   /** Sends the oldest segment again, whatever the windows say: the retransmission timer expired. */
@@ -353,23 +404,42 @@ export class Sender {
   }
 
   #sendNext(now: number): boolean {
-    const scoreboard = this.scoreboard;
-    const lost = scoreboard.firstToRetransmit();
-    if (lost >= 0) {
-      if (scoreboard.size(lost) > this.segmentBytes && !scoreboard.has(lost, Mark.syn)) {
-        scoreboard.split(lost, add(scoreboard.start(lost), this.segmentBytes));
-      }
-      const fits = scoreboard.inFlight + scoreboard.size(lost) <= this.window.size;
-      if (!fits && scoreboard.inFlight > 0) {
-        this.windowLimited = true;
-        return false;
-      }
-      // A window that the peer has shrunk below what is lost: the probe timer's business.
-      if (this.sndWnd === 0 && this.recovery.state !== RecoveryState.loss) return false;
-      if (!this.pacer.allows()) return false;
-      this.#retransmit(lost, now);
+    const { forward } = this.recovery;
+    if (!forward.wantsNew) return this.#retransmitNext(now) ?? this.#sendNextNew(now);
+    if (!forward.admits) return false;
+    if (this.#sendNextNew(now)) {
+      forward.sentNew();
       return true;
     }
+    // What the pace holds back is still going to be sent.
+    if (this.pacer.releaseAt !== Infinity) return false;
+    forward.noneToSend();
+    return !forward.wantsNew;
+  }
+
+  /** Sends the next lost segment again and returns whether it could; null when none is lost. */
+  #retransmitNext(now: number): boolean | null {
+    const scoreboard = this.scoreboard;
+    const lost = scoreboard.firstToRetransmit();
+    if (lost < 0) return null;
+    if (scoreboard.size(lost) > this.segmentBytes && !scoreboard.has(lost, Mark.syn)) {
+      scoreboard.split(lost, add(scoreboard.start(lost), this.segmentBytes));
+    }
+    const fits = scoreboard.inFlight + scoreboard.size(lost) <= this.window.size;
+    if (!fits && scoreboard.inFlight > 0) {
+      this.windowLimited = true;
+      return false;
+    }
+    // A window that the peer has shrunk below what is lost: the probe timer's business.
+    if (this.sndWnd === 0 && this.recovery.state !== RecoveryState.loss) return false;
+    if (!this.pacer.allows()) return false;
+    this.#retransmit(lost, now);
+    return true;
+  }
+
+  /** Sends the next new segment and returns whether it could. */
+  #sendNextNew(now: number): boolean {
+    const scoreboard = this.scoreboard;
     const unsent = this.unsent;
     if (unsent === 0 && !(this.finQueued && !this.finSent)) return false;
     const windowLeft = this.#windowLeft;
@@ -391,7 +461,7 @@ export class Sender {
   #fullSegments(unsent: number, windowLeft: number): number {
     const { segmentBytes } = this;
     const congestionLeft = this.window.size - this.scoreboard.inFlight;
-    const room = Math.min(unsent, windowLeft, congestionLeft, this.superSegmentBytes);
+    const room = Math.min(unsent, windowLeft, congestionLeft, this.superSegmentBytes, this.pacer.room);
     return Math.max(segmentBytes, room - room % segmentBytes);
   }
 
@@ -448,6 +518,8 @@ export class Sender {
     if (scoreboard.size(index) > this.segmentBytes) {
       scoreboard.split(index, add(scoreboard.start(index), this.segmentBytes));
     }
+    // RFC 9293 section 3.8.1: what was sent in small pieces need not be sent again in as many.
+    while (scoreboard.joinableSize(index) <= this.segmentBytes) scoreboard.joinNext(index);
     const sequence = scoreboard.start(index);
     const fin = scoreboard.has(index, Mark.fin);
     const length = scoreboard.size(index) - (fin ? 1 : 0);
