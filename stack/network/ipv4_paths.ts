@@ -189,7 +189,7 @@ export class Ipv4Paths {
     const nic = pinned ?? this.#routes.lookup(destination)?.nic ?? this.#nics.find((nic) => !nic.device.loopback) ??
       this.#addresses.loopback;
     if (nic === null) return null;
-    const mac = nic.device.medium === "ip" ? null : groupMac(destination);
+    const mac = nic.device.medium === "ip" ? null : groupMacOf(destination.words[0]!);
     return { nic, neighbor: sessionOf(nic, mac), source: this.#addresses.select(nic, destination) };
   }
 
@@ -209,10 +209,9 @@ function sessionOf(nic: Nic, destination: MacAddress | null): LinkSession {
 }
 
 /** RFC 1112 section 6.4: the low 23 bits of a group go into 01:00:5e:00:00:00; the broadcast address is a MAC's too. */
-function groupMac(group: IpAddress): MacAddress {
-  if (group.isBroadcast) return MacAddress.broadcast;
-  const [, second, third, fourth] = group.bytes as unknown as [number, number, number, number];
-  return MacAddress.fromBytes(new Uint8Array([0x01, 0x00, 0x5e, second & 0x7f, third, fourth]));
+export function groupMacOf(group: number): MacAddress {
+  if (group === broadcastWord) return MacAddress.broadcast;
+  return MacAddress.fromBytes(new Uint8Array([0x01, 0x00, 0x5e, (group >>> 16) & 0x7f, group >>> 8, group]));
 }
 
 function addWord(address: IpAddress, seed: ChecksumSum): ChecksumSum {

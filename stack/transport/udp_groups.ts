@@ -15,9 +15,23 @@ export interface GroupMembership {
   leave(nic: Nic, group: IpAddress): void;
 }
 
-/** Counts the sockets of each group and keeps the interface's own list; sends no reports. */
+/** Who reports to the routers of a link which groups are received there. */
+export interface GroupReporter {
+  /** An interface receives a group from now on. */
+  joined(nic: Nic, group: IpAddress): void;
+  /** An interface no longer receives a group. */
+  left(nic: Nic, group: IpAddress): void;
+}
+
+/** Counts the sockets of each group, keeps the interface's own list, and has changes of that reported. */
 export class NicGroups implements GroupMembership {
   readonly #members = new Map<Nic, Map<string, number>>();
+  readonly #reporter: GroupReporter | null;
+
+  /** Takes who reports; null for nobody. */
+  constructor(reporter: GroupReporter | null = null) {
+    this.#reporter = reporter;
+  }
 
   /** Counts a socket in; the first one joins the interface. */
   join(nic: Nic, group: IpAddress): void {
@@ -25,7 +39,9 @@ export class NicGroups implements GroupMembership {
     if (groups === undefined) this.#members.set(nic, groups = new Map());
     const members = groups.get(String(group)) ?? 0;
     groups.set(String(group), members + 1);
-    if (members === 0) nic.joinGroup(group);
+    if (members > 0) return;
+    nic.joinGroup(group);
+    this.#reporter?.joined(nic, group);
   }
 
   /** Counts a socket out; the last one leaves on the interface. */
@@ -40,5 +56,6 @@ export class NicGroups implements GroupMembership {
     groups.delete(String(group));
     if (groups.size === 0) this.#members.delete(nic);
     nic.leaveGroup(group);
+    this.#reporter?.left(nic, group);
   }
 }
