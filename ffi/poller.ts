@@ -33,6 +33,9 @@ export class SystemPoller implements Poller {
   /** struct pollfd[]: a descriptor, then the events asked for in the lower and those found in the upper 16 bits. */
   #polled: Int32Array<ArrayBuffer> = pollTable(4);
   #interrupted = false;
+  #held = true;
+  /** The call that is under way in another thread, if one is. */
+  #waiting: Promise<number> | null = null;
   #yields = 0;
 
   /**
@@ -53,7 +56,11 @@ export class SystemPoller implements Poller {
   async wait(devices: readonly Device[], timeout: number): Promise<void> {
     const count = this.#fill(devices);
     const { calls } = this.#libc;
-    const found = await calls.ppollAsync(this.#polled, count, this.#timespec(timeout), null);
+    const waiting = calls.ppollAsync(this.#polled, count, this.#timespec(timeout), null);
+    this.#waiting = waiting;
+    if (!this.#held) holdCall(waiting, false);
+    const found = await waiting;
+    this.#waiting = null;
     if (found < 0) this.#diagnose(count);
     this.#takeInterruption();
   }
@@ -87,6 +94,12 @@ export class SystemPoller implements Poller {
     if (this.#interrupted) return;
     this.#interrupted = true;
     this.#libc.calls.write(this.#event, this.#one, 8);
+  }
+
+  /** See {@linkcode Poller.hold}. */
+  hold(held: boolean): void {
+    this.#held = held;
+    if (this.#waiting !== null) holdCall(this.#waiting, held);
   }
 
   /** See {@linkcode Poller.close}. */
@@ -130,6 +143,20 @@ export class SystemPoller implements Poller {
       throw systemError("ppoll()", errno, { action: `wait for ${count} descriptors` });
     }
   }
+}
+
+/** What Deno has for its own sockets' `unref`, and offers nobody else yet: absent in versions that have moved it. */
+interface DenoCore {
+  refOpPromise?(promise: Promise<unknown>): void;
+  unrefOpPromise?(promise: Promise<unknown>): void;
+}
+
+/** Has a call in another thread keep the program running, or not. Where Deno has no means for that, it always does. */
+function holdCall(call: Promise<unknown>, held: boolean): void {
+  const deno = Deno as unknown as Record<symbol, { core?: DenoCore } | undefined> & { internal?: symbol };
+  const core = deno.internal === undefined ? undefined : deno[deno.internal]?.core;
+  if (held) core?.refOpPromise?.(call);
+  else core?.unrefOpPromise?.(call);
 }
 
 function pollTable(entries: number): Int32Array<ArrayBuffer> {

@@ -86,6 +86,7 @@ export class EventLoop {
   /** Whether it takes an interruption to get it back. */
   #asleep = false;
   #woken = false;
+  #held = true;
   /** Until when to go on looking for work. */
   #spinUntil = -Infinity;
   /** When the program's own timers and I/O last had a turn. */
@@ -126,11 +127,19 @@ export class EventLoop {
     if (this.#asleep) this.#poller.interrupt();
   }
 
+  /** Says whether the loop, while it sleeps, keeps the program running: true at first. */
+  hold(held: boolean): void {
+    if (this.#held === held) return;
+    this.#held = held;
+    this.#poller.hold?.(held);
+  }
+
   /** Sleeps with another poller from now on, and closes the present one as soon as it does not wait any more. */
   usePoller(poller: Poller): void {
     if (this.#stopping) throw new Error("Cannot change the event loop's poller: it was stopped");
     const previous = this.#poller;
     this.#poller = poller;
+    if (!this.#held) poller.hold?.(false);
     if (!this.#pausing) return previous.close();
     this.#replaced.push(previous);
     if (this.#asleep) previous.interrupt();

@@ -6,11 +6,16 @@
 
 import type { Device, Poller } from "./link/device.ts";
 
-/** The platform's functions as far as this file uses them; `setImmediate` is missing in browsers. */
+/**
+ * The platform's functions as far as this file uses them; `setImmediate` is missing in browsers, and there a page is kept
+ * by its window and not by timers.
+ */
 const platform = globalThis as unknown as {
   setTimeout(callback: () => void, delay: number): unknown;
   clearTimeout(timer: unknown): void;
   setImmediate?(callback: () => void): unknown;
+  /** Deno's timers are numbers. */
+  Deno?: { refTimer?(timer: unknown): void; unrefTimer?(timer: unknown): void };
 };
 
 /** The longest delay that setTimeout takes: more, in milliseconds, would fire at once. */
@@ -19,14 +24,28 @@ const longestDelay = 2 ** 31 - 1;
 /** Turns by setImmediate, of little more than a microsecond each, in one pause. */
 const turnsPerYield = 16;
 
+/** Has a timer keep the program running, or not. */
+function holdTimer(timer: unknown, held: boolean): void {
+  if (typeof timer === "number") {
+    if (held) platform.Deno?.refTimer?.(timer);
+    else platform.Deno?.unrefTimer?.(timer);
+    return;
+  }
+  // Node's are objects.
+  const node = timer as { ref?(): void; unref?(): void };
+  if (held) node.ref?.();
+  else node.unref?.();
+}
+
 /**
- * Waits by the platform's timers. It keeps the process alive while a wait is under way, however long, and leaves
- * nothing behind when it is closed.
+ * Waits by the platform's timers. It keeps the process alive while a wait is under way, however long, unless it is told
+ * not to, and leaves nothing behind when it is closed.
  */
 export class PortablePoller implements Poller {
   #timer: unknown = null;
   #end: (() => void) | null = null;
   #interrupted = false;
+  #held = true;
   #channel: MessageChannel | null = null;
   readonly #turns: (() => void)[] = [];
 
@@ -38,6 +57,7 @@ export class PortablePoller implements Poller {
       await new Promise<void>((resolve) => {
         this.#end = resolve;
         this.#timer = platform.setTimeout(resolve, delay);
+        if (!this.#held) holdTimer(this.#timer, false);
       });
       platform.clearTimeout(this.#timer);
       this.#timer = null;
@@ -61,6 +81,12 @@ export class PortablePoller implements Poller {
   interrupt(): void {
     this.#interrupted = true;
     this.#end?.();
+  }
+
+  /** See {@linkcode Poller.hold}. */
+  hold(held: boolean): void {
+    this.#held = held;
+    if (this.#timer !== null) holdTimer(this.#timer, held);
   }
 
   /** See {@linkcode Poller.close}. */

@@ -42,6 +42,7 @@ import {
 import type { TcpConnectOptions, TcpListenOptions, UdpConnectOptions, UdpListenOptions } from "./socket/options.ts";
 import { ping, type PingEvent, type PingOptions } from "./socket/ping.ts";
 import type { TcpConn } from "./socket/tcp_conn.ts";
+import type { ProgramKeeper } from "./socket/hold.ts";
 import { listenTcp, type TcpListener } from "./socket/tcp_listener.ts";
 import { Timers } from "./timers.ts";
 import { Echo } from "./transport/echo.ts";
@@ -95,7 +96,7 @@ export interface AttachOptions extends NicOptions {
 
 /**
  * A TCP/IP stack. It has a loopback interface (127.0.0.1) from the beginning; {@linkcode Stack.attach} adds others. It
- * runs, and keeps the program running, until it is closed.
+ * runs until it is closed, and keeps the program running, unless it is told not to by {@linkcode Stack.unref}.
  *
  * @example A server and a client in one stack
  * ```ts
@@ -154,6 +155,19 @@ export class Stack implements AsyncDisposable {
   #udpForwarding: Forwarding | null = null;
   readonly #loop: EventLoop | null;
   #pollsDevices = false;
+  #referenced = true;
+  /** How many wait for something that is to keep the program running. */
+  #waits = 0;
+  readonly #keeper: ProgramKeeper = {
+    acquire: () => {
+      this.#waits++;
+      this.#updateHold();
+    },
+    release: () => {
+      this.#waits--;
+      this.#updateHold();
+    },
+  };
   /** Aborted when the stack is closed: ends the runs of ping. */
   readonly #closing = new AbortController();
 
@@ -310,7 +324,7 @@ export class Stack implements AsyncDisposable {
    */
   async connect(options: TcpConnectOptions): Promise<TcpConn> {
     this.#assertOpen("connect");
-    return await connectTcp(this.tcp, options);
+    return await connectTcp(this.tcp, options, this.#keeper);
   }
 
   /**
@@ -320,7 +334,7 @@ export class Stack implements AsyncDisposable {
    */
   listen(options: TcpListenOptions): TcpListener {
     this.#assertOpen("listen");
-    return listenTcp(this.tcp, options);
+    return listenTcp(this.tcp, options, this.#keeper);
   }
 
   /**
@@ -330,7 +344,7 @@ export class Stack implements AsyncDisposable {
    */
   listenDatagram(options: UdpListenOptions = {}): DatagramConn {
     this.#assertOpen("bind a port");
-    return listenUdp(this.udp, this.#nics, options);
+    return listenUdp(this.udp, this.#nics, options, this.#keeper);
   }
 
   /**
@@ -340,7 +354,7 @@ export class Stack implements AsyncDisposable {
    */
   connectDatagram(options: UdpConnectOptions): DatagramConn {
     this.#assertOpen("bind a port");
-    return connectUdp(this.udp, this.#nics, options);
+    return connectUdp(this.udp, this.#nics, options, this.#keeper);
   }
 
   /**
@@ -392,7 +406,7 @@ export class Stack implements AsyncDisposable {
     return ping(this.#echo, this.timers, destination, {
       ...options,
       signal: options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]),
-    });
+    }, this.#keeper);
   }
 
   /** What the stack is doing, as plain data: interfaces, routes, neighbours, sockets, ports, counters. */
@@ -434,6 +448,22 @@ export class Stack implements AsyncDisposable {
     }
   }
 
+  /** The stack keeps the program running until it is closed. That is so at first. */
+  ref(): void {
+    this.#referenced = true;
+    this.#updateHold();
+  }
+
+  /**
+   * The stack does not keep the program running by itself: only while something is waited for, which is a connection, a
+   * read, a write, a datagram or a ping, and not of something that has been `unref`ed too. As the platform's own sockets
+   * do it.
+   */
+  unref(): void {
+    this.#referenced = false;
+    this.#updateHold();
+  }
+
   /**
    * Ends everything: resets the connections, closes listeners, sockets and devices, and resolves when the event loop
    * has ended. Does nothing the second time.
@@ -459,6 +489,10 @@ export class Stack implements AsyncDisposable {
   /** As {@linkcode Stack.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #updateHold(): void {
+    this.#loop?.hold(this.#referenced || this.#waits > 0);
   }
 
   /** Takes a batch of frames from each device, which arrived by `now`, and returns how many there were. */

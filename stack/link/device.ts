@@ -45,6 +45,11 @@ export interface Poller {
   yield(): Promise<void>;
   /** Ends the present {@linkcode Poller.wait}, or the next one if there is none. */
   interrupt(): void;
+  /**
+   * Says whether waits keep the program running, the present one included: true at first. Absent where the platform
+   * cannot tell.
+   */
+  hold?(held: boolean): void;
   /** Frees what it holds. No wait is under way. */
   close(): void;
 }

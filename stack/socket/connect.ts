@@ -8,6 +8,7 @@ import { abortError, makeError } from "../errors.ts";
 import { formatEndpoint } from "../transport/endpoint.ts";
 import type { ConnectionSettings, ConnectRequest, TcpUserCalls } from "../transport/tcp/user.ts";
 import { checkPort, checkTransport, parseHostname, remoteEndpoint, type TcpConnectOptions } from "./options.ts";
+import type { ProgramKeeper } from "./hold.ts";
 import { TcpConn } from "./tcp_conn.ts";
 
 /**
@@ -21,7 +22,11 @@ import { TcpConn } from "./tcp_conn.ts";
  * @throws {DOMException} The signal's reason, by default an `AbortError`, if it is aborted first.
  * @throws {TypeError} If an option makes no sense; a `RangeError` for a port out of range.
  */
-export async function connectTcp(tcp: TcpUserCalls, options: TcpConnectOptions): Promise<TcpConn> {
+export async function connectTcp(
+  tcp: TcpUserCalls,
+  options: TcpConnectOptions,
+  keeper: ProgramKeeper | null = null,
+): Promise<TcpConn> {
   const request = toRequest(options);
   const { signal } = options;
   if (signal?.aborted) throw abortError(signal);
@@ -36,7 +41,7 @@ export async function connectTcp(tcp: TcpUserCalls, options: TcpConnectOptions):
     established: () => {
       // At once: from now on an abort must not touch the connection.
       signal?.removeEventListener("abort", onAbort);
-      resolve(new TcpConn(connection));
+      resolve(new TcpConn(connection, keeper));
     },
     readable: () => {},
     writable: () => {},
@@ -46,11 +51,13 @@ export async function connectTcp(tcp: TcpUserCalls, options: TcpConnectOptions):
     },
   };
   // With Fast Open the first data go out with the SYN: whoever is to write them needs the connection now.
-  if (connection.deferred) return new TcpConn(connection);
+  if (connection.deferred) return new TcpConn(connection, keeper);
+  keeper?.acquire();
   signal?.addEventListener("abort", onAbort);
   try {
     return await promise;
   } finally {
+    keeper?.release();
     signal?.removeEventListener("abort", onAbort);
   }
 }

@@ -10,6 +10,7 @@ import type { Nic } from "../link/nic.ts";
 import { type Endpoint, formatEndpoint } from "../transport/endpoint.ts";
 import type { Udp } from "../transport/udp.ts";
 import type { DatagramSender, UdpSettings, UdpSocket } from "../transport/udp_socket.ts";
+import { Hold, type ProgramKeeper } from "./hold.ts";
 import {
   checkNumber,
   checkPort,
@@ -44,6 +45,7 @@ export class DatagramConn implements Deno.DatagramConn {
   readonly remoteAddr: Deno.NetAddr | null;
 
   readonly #socket: UdpSocket;
+  readonly #hold: Hold;
   readonly #nics: readonly Nic[];
   readonly #receives: PendingReceive[] = [];
   readonly #sender: DatagramSender = { address: IpAddress.unspecified4, port: 0 };
@@ -51,8 +53,9 @@ export class DatagramConn implements Deno.DatagramConn {
   #serving = false;
 
   /** Takes over a socket; made by {@linkcode listenUdp} and {@linkcode connectUdp}. */
-  constructor(socket: UdpSocket, nics: readonly Nic[]) {
+  constructor(socket: UdpSocket, nics: readonly Nic[], keeper: ProgramKeeper | null = null) {
     this.#socket = socket;
+    this.#hold = new Hold(keeper);
     this.#nics = nics;
     this.addr = toNetAddr("udp", socket.local);
     this.remoteAddr = socket.remote === null ? null : toNetAddr("udp", socket.remote);
@@ -83,6 +86,7 @@ export class DatagramConn implements Deno.DatagramConn {
     this.#assertOpen("receive");
     const target = p ?? null;
     if (this.#receives.length === 0 && (this.#socket.receivable > 0 || this.#socket.failed)) return this.#take(target);
+    this.#hold.waiting = true;
     return new Promise((resolve, reject) => this.#receives.push({ target, resolve, reject }));
   }
 
@@ -161,6 +165,7 @@ export class DatagramConn implements Deno.DatagramConn {
   #interrupt(): void {
     const error = makeError("Interrupted", `Cannot receive on ${this.#text()}: the socket was closed meanwhile`);
     for (const receive of this.#receives.splice(0)) receive.reject(error);
+    this.#hold.waiting = false;
   }
 
   /** Closes the socket unless that has been done. */
@@ -179,11 +184,15 @@ export class DatagramConn implements Deno.DatagramConn {
     }
   }
 
-  /** Does nothing: what keeps a program running is its stack, not a single socket. */
-  ref(): void {}
+  /** A `receive` that waits keeps the program running. That is so at first. */
+  ref(): void {
+    this.#hold.referenced = true;
+  }
 
-  /** Does nothing: what keeps a program running is its stack, not a single socket. */
-  unref(): void {}
+  /** A `receive` that waits does not keep the program running; its stack does so all the same until it is `unref`ed. */
+  unref(): void {
+    this.#hold.referenced = false;
+  }
 
   #take(target: Uint8Array | null): Datagram {
     const buffer = target ?? new Uint8Array(Math.max(this.#socket.nextLength, 0));
@@ -205,6 +214,7 @@ export class DatagramConn implements Deno.DatagramConn {
           receive.reject(error as Error);
         }
       }
+      this.#hold.waiting = this.#receives.length > 0;
     });
   }
 
@@ -264,13 +274,18 @@ export class DatagramConn implements Deno.DatagramConn {
  * @throws {Deno.errors.AddrNotAvailable} If the address is not ours.
  * @throws {TypeError} If an option makes no sense; a `RangeError` for a number out of range.
  */
-export function listenUdp(udp: Udp, nics: readonly Nic[], options: UdpListenOptions): DatagramConn {
+export function listenUdp(
+  udp: Udp,
+  nics: readonly Nic[],
+  options: UdpListenOptions,
+  keeper: ProgramKeeper | null = null,
+): DatagramConn {
   checkTransport(options.transport, "udp");
   const local = localEndpoint(options.hostname, options.port);
   const apply = checkSettings(options);
   const socket = udp.bind({ local, ...toRequest(options) });
   apply(socket.settings);
-  return new DatagramConn(socket, nics);
+  return new DatagramConn(socket, nics, keeper);
 }
 
 /**
@@ -280,7 +295,12 @@ export function listenUdp(udp: Udp, nics: readonly Nic[], options: UdpListenOpti
  * @throws {Deno.errors.AddrInUse} If another socket has the local port.
  * @throws {TypeError} If an option makes no sense; a `RangeError` for a number out of range.
  */
-export function connectUdp(udp: Udp, nics: readonly Nic[], options: UdpConnectOptions): DatagramConn {
+export function connectUdp(
+  udp: Udp,
+  nics: readonly Nic[],
+  options: UdpConnectOptions,
+  keeper: ProgramKeeper | null = null,
+): DatagramConn {
   checkTransport(options.transport, "udp");
   const remote = remoteEndpoint(options.hostname, options.port);
   const localAddress = options.localHostname === undefined ? null : parseHostname(options.localHostname);
@@ -288,7 +308,7 @@ export function connectUdp(udp: Udp, nics: readonly Nic[], options: UdpConnectOp
   const apply = checkSettings(options);
   const socket = udp.connect({ remote, localAddress, localPort, ...toRequest(options) });
   apply(socket.settings);
-  return new DatagramConn(socket, nics);
+  return new DatagramConn(socket, nics, keeper);
 }
 
 function toRequest(options: UdpSocketOptions): { reuse: boolean; receiveBufferBytes?: number } {

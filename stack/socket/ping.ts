@@ -8,6 +8,7 @@ import { abortError } from "../errors.ts";
 import { ErrorKind } from "../protocol.ts";
 import type { Timer, Timers } from "../timers.ts";
 import type { Echo, EchoError, EchoReply, EchoSocket } from "../transport/echo.ts";
+import type { ProgramKeeper } from "./hold.ts";
 import { checkNumber, parseHostname } from "./options.ts";
 
 /** A request was answered. */
@@ -105,6 +106,7 @@ export function ping(
   timers: Timers,
   destination: string,
   options: PingOptions = {},
+  keeper: ProgramKeeper | null = null,
 ): AsyncGenerator<PingEvent, undefined, undefined> {
   const address = parseHostname(destination);
   const { count = Infinity, interval = 1000, size = 56, timeToLive = 64, timeout = 5000 } = options;
@@ -123,7 +125,7 @@ export function ping(
       dontFragment: options.dontFragment ?? false,
       ...(options.pattern === undefined ? {} : { pattern: options.pattern }),
     });
-  return pinger.run(open, options.signal);
+  return pinger.run(open, options.signal, keeper);
 }
 
 /** One run of {@linkcode ping}. */
@@ -164,6 +166,7 @@ class Pinger {
   async *run(
     open: () => EchoSocket,
     signal: AbortSignal | undefined,
+    keeper: ProgramKeeper | null,
   ): AsyncGenerator<PingEvent, undefined, undefined> {
     if (signal?.aborted) throw abortError(signal);
     const onAbort = () => {
@@ -185,7 +188,9 @@ class Pinger {
         if (signal?.aborted) throw abortError(signal);
         if (this.#events.length > 0) continue;
         if (this.#sent >= this.#count && this.#unsettled.size === 0) return;
+        keeper?.acquire();
         await new Promise<void>((resolve) => this.#wake = resolve);
+        keeper?.release();
       }
     } finally {
       signal?.removeEventListener("abort", onAbort);

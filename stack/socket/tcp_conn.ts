@@ -7,6 +7,7 @@
 import { type ErrorName, makeError } from "../errors.ts";
 import { formatEndpoint } from "../transport/endpoint.ts";
 import type { ConnectionSettings, Failure, TcpInfo, UserConnection } from "../transport/tcp/user.ts";
+import { Hold, type ProgramKeeper } from "./hold.ts";
 import { toNetAddr } from "./options.ts";
 import { TcpStreams } from "./tcp_streams.ts";
 
@@ -63,6 +64,7 @@ export class TcpConn implements Deno.TcpConn {
   readonly closed: Promise<Error | null>;
 
   readonly #connection: UserConnection;
+  readonly #hold: Hold;
   readonly #reads: PendingRead[] = [];
   readonly #writes: PendingWrite[] = [];
   /** The failure that the next read or write reports; later ones find the connection ended. */
@@ -74,8 +76,9 @@ export class TcpConn implements Deno.TcpConn {
   #streams: TcpStreams | null = null;
 
   /** Takes over a connection, and its observer; made by `connectTcp` and `TcpListener`. */
-  constructor(connection: UserConnection) {
+  constructor(connection: UserConnection, keeper: ProgramKeeper | null = null) {
     this.#connection = connection;
+    this.#hold = new Hold(keeper);
     this.localAddr = toNetAddr("tcp", connection.local);
     this.remoteAddr = toNetAddr("tcp", connection.remote);
     const { promise, resolve } = Promise.withResolvers<Error | null>();
@@ -165,14 +168,13 @@ export class TcpConn implements Deno.TcpConn {
    * @throws {Deno.errors.BadResource} If this side has been closed.
    * @throws {Deno.errors.Interrupted} If it is closed while the write waits.
    */
-  // deno-lint-ignore require-await -- so that errors become rejections
   async write(p: Uint8Array): Promise<number> {
     this.#assertOpen();
     if (this.#over || this.#writeEnded) throw this.#takeError("send to");
     if (p.length === 0) return 0;
     const sent = this.#writes.length === 0 ? this.#connection.send(p) : 0;
     if (sent > 0) return sent;
-    return new Promise((resolve, reject) => this.#writes.push({ source: p, resolve, reject }));
+    return await new Promise<number>((resolve, reject) => this.#queueWrite({ source: p, resolve, reject }));
   }
 
   /**
@@ -185,7 +187,7 @@ export class TcpConn implements Deno.TcpConn {
     if (this.#over || this.#writeEnded) return;
     this.#writeEnded = true;
     if (this.#writes.length === 0) return this.#connection.shutdown();
-    await new Promise<number>((resolve, reject) => this.#writes.push({ source: null, resolve, reject }));
+    await new Promise<number>((resolve, reject) => this.#queueWrite({ source: null, resolve, reject }));
   }
 
   /**
@@ -285,11 +287,15 @@ export class TcpConn implements Deno.TcpConn {
     this.#connection.configure({ linger: seconds });
   }
 
-  /** Does nothing: what keeps a program running is its stack, not a single connection. */
-  ref(): void {}
+  /** Reads and writes that wait keep the program running. That is so at first. */
+  ref(): void {
+    this.#hold.referenced = true;
+  }
 
-  /** Does nothing: what keeps a program running is its stack, not a single connection. */
-  unref(): void {}
+  /** Reads and writes that wait do not keep the program running; their stack does so all the same until it is `unref`ed. */
+  unref(): void {
+    this.#hold.referenced = false;
+  }
 
   #useStreams(): TcpStreams {
     return this.#streams ??= new TcpStreams({
@@ -309,7 +315,17 @@ export class TcpConn implements Deno.TcpConn {
     return new Promise((resolve, reject) => {
       this.#reads.push({ target, peeks, resolve, reject });
       if (this.#reads.length === 1) this.#serveReads();
+      this.#updateHold();
     });
+  }
+
+  #queueWrite(write: PendingWrite): void {
+    this.#writes.push(write);
+    this.#updateHold();
+  }
+
+  #updateHold(): void {
+    this.#hold.waiting = this.#reads.length > 0 || this.#writes.length > 0;
   }
 
   /** TCP calls in the middle of packet handling, so what waits is served a little later, and many calls at once. */
@@ -320,6 +336,7 @@ export class TcpConn implements Deno.TcpConn {
       this.#serving = false;
       this.#serveReads();
       this.#serveWrites();
+      this.#updateHold();
     });
   }
 
@@ -360,12 +377,14 @@ export class TcpConn implements Deno.TcpConn {
 
   #dropReads(): void {
     for (const read of this.#reads.splice(0)) read.resolve(null);
+    this.#updateHold();
   }
 
   #end(name: ErrorName, why: string): void {
     this.#closed = true;
     for (const read of this.#reads.splice(0)) read.reject(this.#makeError(name, "receive from", why));
     for (const write of this.#writes.splice(0)) write.reject(this.#makeError(name, "send to", why));
+    this.#updateHold();
     this.#streams?.error(this.#makeError(name, "receive from", why), this.#closedError());
   }
 

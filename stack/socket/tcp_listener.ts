@@ -8,6 +8,7 @@ import { makeError } from "../errors.ts";
 import { formatEndpoint } from "../transport/endpoint.ts";
 import type { ListenRequest, TcpUserCalls, UserListener } from "../transport/tcp/user.ts";
 import { checkNumber, checkTransport, localEndpoint, type TcpListenOptions, toNetAddr } from "./options.ts";
+import { Hold, type ProgramKeeper } from "./hold.ts";
 import { TcpConn } from "./tcp_conn.ts";
 
 /** Listens for connections; an async iterable of them that ends when the listener is closed. */
@@ -16,12 +17,16 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
   readonly addr: Deno.NetAddr;
 
   readonly #listener: UserListener;
+  readonly #keeper: ProgramKeeper | null;
+  readonly #hold: Hold;
   #waiting: { resolve(conn: TcpConn): void; reject(error: Error): void } | null = null;
   #serving = false;
   #closed = false;
 
   /** Takes over a listening port; made by {@linkcode listenTcp}. */
-  constructor(listener: UserListener) {
+  constructor(listener: UserListener, keeper: ProgramKeeper | null = null) {
+    this.#keeper = keeper;
+    this.#hold = new Hold(keeper);
     this.#listener = listener;
     this.addr = toNetAddr("tcp", listener.local);
     listener.onAcceptable = () => this.#serveSoon();
@@ -41,7 +46,8 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
       throw makeError("Busy", `Cannot accept on ${this.#text()}: another accept is waiting already`);
     }
     const connection = this.#listener.accept();
-    if (connection !== null) return new TcpConn(connection);
+    if (connection !== null) return new TcpConn(connection, this.#keeper);
+    this.#hold.waiting = true;
     return new Promise((resolve, reject) => this.#waiting = { resolve, reject });
   }
 
@@ -61,6 +67,7 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
     this.#listener.onAcceptable = null;
     this.#waiting?.reject(this.#closedError());
     this.#waiting = null;
+    this.#hold.waiting = false;
   }
 
   /** Closes the listener unless that has been done. */
@@ -86,11 +93,15 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
     }
   }
 
-  /** Does nothing: what keeps a program running is its stack, not a single listener. */
-  ref(): void {}
+  /** An `accept` that waits keeps the program running. That is so at first. */
+  ref(): void {
+    this.#hold.referenced = true;
+  }
 
-  /** Does nothing: what keeps a program running is its stack, not a single listener. */
-  unref(): void {}
+  /** An `accept` that waits does not keep the program running; its stack does so all the same until it is `unref`ed. */
+  unref(): void {
+    this.#hold.referenced = false;
+  }
 
   /** TCP calls in the middle of packet handling, so the connection is handed over a little later. */
   #serveSoon(): void {
@@ -100,8 +111,9 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
       this.#serving = false;
       const connection = this.#waiting === null ? null : this.#listener.accept();
       if (connection === null) return;
-      this.#waiting!.resolve(new TcpConn(connection));
+      this.#waiting!.resolve(new TcpConn(connection, this.#keeper));
       this.#waiting = null;
+      this.#hold.waiting = false;
     });
   }
 
@@ -121,7 +133,11 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
  * @throws {Deno.errors.AddrNotAvailable} If the address is not ours.
  * @throws {TypeError} If an option makes no sense; a `RangeError` for a number out of range.
  */
-export function listenTcp(tcp: TcpUserCalls, options: TcpListenOptions): TcpListener {
+export function listenTcp(
+  tcp: TcpUserCalls,
+  options: TcpListenOptions,
+  keeper: ProgramKeeper | null = null,
+): TcpListener {
   checkTransport(options.transport, "tcp");
   const request: ListenRequest = { local: localEndpoint(options.hostname, options.port) };
   const backlog = options.backlog ?? options.tcpBacklog;
@@ -133,5 +149,5 @@ export function listenTcp(tcp: TcpUserCalls, options: TcpListenOptions): TcpList
   }
   if (fastOpen !== undefined) request.fastOpen = fastOpen;
   if (options.settings !== undefined) request.settings = options.settings;
-  return new TcpListener(tcp.listen(request));
+  return new TcpListener(tcp.listen(request), keeper);
 }

@@ -277,3 +277,14 @@ async function waitInSteps(bench: Bench, promise: Promise<void>): Promise<void> 
   }
   await promise;
 }
+
+test("a ping holds while it waits for an answer", async (bench) => {
+  let waits = 0;
+  const keeper = { acquire: () => void waits++, release: () => void waits-- };
+  bench.delays = () => [1];
+  const pinging = ping(bench.echo, bench.time.timers, destination, { count: 1 }, keeper);
+  const first = pinging.next();
+  assertEquals(waits, 1);
+  await bench.time.waitFor(first);
+  assertEquals([waits, (await pinging.next()).done], [0, true]);
+});

@@ -1,0 +1,47 @@
+/**
+ * What keeps the program running: waiting for something of a stack's, as waiting for something of the platform's does.
+ *
+ * @module
+ */
+
+/** Whoever keeps the program running while it is asked to: the stack. */
+export interface ProgramKeeper {
+  /** One more is waiting. */
+  acquire(): void;
+  /** One less is waiting. */
+  release(): void;
+}
+
+/** Whether one connection, listener or socket keeps the program running. */
+export class Hold {
+  readonly #keeper: ProgramKeeper | null;
+  #referenced = true;
+  #waiting = false;
+  #holding = false;
+
+  /** Asks `keeper`; null where nothing depends on it. */
+  constructor(keeper: ProgramKeeper | null) {
+    this.#keeper = keeper;
+  }
+
+  /** Says whether somebody waits for something. */
+  set waiting(waiting: boolean) {
+    if (this.#waiting === waiting) return;
+    this.#waiting = waiting;
+    this.#update();
+  }
+
+  /** Says whether that is to keep the program running. */
+  set referenced(referenced: boolean) {
+    this.#referenced = referenced;
+    this.#update();
+  }
+
+  #update(): void {
+    const holding = this.#referenced && this.#waiting;
+    if (holding === this.#holding) return;
+    this.#holding = holding;
+    if (holding) this.#keeper?.acquire();
+    else this.#keeper?.release();
+  }
+}
