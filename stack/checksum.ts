@@ -15,7 +15,9 @@ export type ChecksumSum = number;
  * part starts at an even position of the whole.
  */
 export function sum(view: DataView, at: number, length: number, seed: ChecksumSum = 0): ChecksumSum {
-  let total = seed;
+  // Begun with 0 and not with the seed, which may be a boxed number: the sum would then be boxed, and allocated, in each
+  // round of the loop.
+  let total = 0;
   const end = at + length;
   const unrolledEnd = at + (length & ~31);
   for (; at < unrolledEnd; at += 32) {
@@ -29,7 +31,7 @@ export function sum(view: DataView, at: number, length: number, seed: ChecksumSu
     at += 2;
   }
   if (at < end) total += view.getUint8(at);
-  return total;
+  return seed + total;
 }
 
 /** Adds one 16-bit field, given as the number that it stands for, to `seed`. */
