@@ -158,6 +158,14 @@ export class Receiver {
     this.#write(this.rcvNxt, end, packet.bytes, dataAt);
   }
 
+  /**
+   * Lets the peer use the whole window that was asked for, and not only what our SYN could announce of it. For who
+   * opens a connection himself: an answer to anybody's SYN promises no more than it says.
+   */
+  openWindow(): void {
+    this.rightEdge = this.#wantedEdge(0);
+  }
+
   /** The handshake is complete: takes what was held, and returns whether that was anything. */
   takeHeld(now: number): boolean {
     const ranges = this.outOfOrder;

@@ -55,6 +55,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
   takeSyn(connection, segment);
   if (!ours) {
     // Both ends opened at once (RFC 9293 section 3.5, figure 8).
+    connection.receiver.openWindow();
     connection.receiver.hold(segment);
     connection.setState(State.synReceived);
     connection.sendSyn();

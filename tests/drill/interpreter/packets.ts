@@ -20,6 +20,10 @@ import { usualPort } from "./tcp_socket.ts";
 /** The first port that the peers of a listener use; each has one of its own. */
 const firstRemotePort = 40_000;
 
+/** The SYN bit, and those that tell of what kind a SYN is. */
+const syn = 2;
+const handshakeFlags = 2 | 4 | 16;
+
 /** TTL of packets that arrive, unless the script says another. */
 const usualTimeToLive = 255;
 
@@ -42,6 +46,8 @@ export class Packets {
   #current: Flow | null = null;
   #listeningPort: number | null = null;
   #nextRemotePort = firstRemotePort;
+  /** A connection that began with something other than a SYN to a listener: there is none, in fact. */
+  #stray: Flow | null = null;
 
   /** No connection is known yet. */
   constructor(options: PacketsOptions) {
@@ -73,12 +79,17 @@ export class Packets {
     return flow;
   }
 
-  /** The connection of a packet that arrives. */
-  #inboundFlow(ports: PortPair | null): Flow {
+  /** The connection of a packet that arrives; `opens` says whether it asks for one. */
+  #inboundFlow(ports: PortPair | null, opens = false): Flow {
     if (ports !== null) return this.#current = this.#flow(ports.destination, ports.source);
+    // Whoever asks for a connection after a segment that belonged to none is somebody else.
+    if (opens && this.#stray !== null && this.#stray === this.#current) {
+      this.#listeningPort ??= this.#stray.localPort;
+    }
     if (this.#listeningPort !== null) {
       this.#current = this.#flow(this.#listeningPort, this.#nextRemotePort++);
       this.#listeningPort = null;
+      this.#stray = !opens ? this.#current : null;
     }
     return this.#current ??= this.#flow(usualPort, this.#nextRemotePort++);
   }
@@ -108,7 +119,7 @@ export class Packets {
   }
 
   #tcpArriving(spec: TcpSpec): Uint8Array {
-    const flow = this.#inboundFlow(spec.ports);
+    const flow = this.#inboundFlow(spec.ports, (spec.flags & handshakeFlags) === syn);
     const { sequence, acknowledgement, options } = flow.toWire(spec);
     const optionBytes = tcpOptionBytes(options);
     const header = 20 + optionBytes.length;
