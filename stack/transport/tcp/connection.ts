@@ -23,7 +23,7 @@ import { checkSettings, smallestSegmentBytes } from "./settings.ts";
 import { State } from "./state.ts";
 import { connectionInfo } from "./connection_info.ts";
 import { congestionControlFactory } from "./congestion/algorithms.ts";
-import type { CongestionControl } from "./congestion/control.ts";
+import type { CongestionControlFactory } from "./congestion/control.ts";
 import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionObserver, ConnectionSettings, Failure, TcpInfo, UserConnection } from "./user.ts";
@@ -134,14 +134,14 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.sender = new Sender(
       this,
       context.storage,
-      controlOf(context, settings),
+      controlMaker(context, settings),
       initialSequence,
       defaultSegmentBytes[local.address.family],
       this.settings.sendBufferBytes,
     );
     this.sender.noDelay = settings.noDelay;
     this.sender.corked = settings.cork;
-    this.sender.pacer.enabled = settings.pacing;
+    this.sender.paced = settings.pacing;
     this.sender.rtt.begin(settings.initialTimeout, settings.minimumTimeout);
     path.timeToLive = settings.timeToLive;
     path.trafficClass = settings.trafficClass;
@@ -561,13 +561,13 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     const settings = this.#settings = { ...this.#settings, ...changes };
     this.sender.limit = settings.sendBufferBytes;
     this.sender.noDelay = settings.noDelay;
-    this.sender.pacer.enabled = settings.pacing;
+    this.sender.paced = settings.pacing;
     if (changes.receiveBufferBytes !== undefined) this.receiver.maximum = settings.receiveBufferBytes;
     if (changes.quickAcknowledgements !== undefined) {
       this.receiver.quickAcknowledgements = settings.quickAcknowledgements;
     }
     this.sender.corked = settings.cork;
-    if (changes.congestionControl !== undefined) this.sender.useControl(controlOf(this.context, settings));
+    if (changes.congestionControl !== undefined) this.sender.useControl(controlMaker(this.context, settings)());
     this.sender.rtt.least = settings.minimumTimeout;
     this.path.timeToLive = settings.timeToLive;
     this.path.trafficClass = settings.trafficClass;
@@ -583,10 +583,10 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   }
 }
 
-/** The state of the algorithm that a connection with these settings uses. */
-function controlOf(
+/** Makes the state of the algorithm that a connection with these settings uses. */
+function controlMaker(
   context: TcpContext<Connection>,
   { congestionControl }: Readonly<ConnectionSettings>,
-): CongestionControl {
-  return congestionControl === null ? context.congestionControl() : congestionControlFactory(congestionControl)();
+): CongestionControlFactory {
+  return congestionControl === null ? context.congestionControl : congestionControlFactory(congestionControl);
 }

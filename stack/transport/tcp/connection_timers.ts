@@ -167,14 +167,14 @@ export class ConnectionTimers {
       }
       deadline = Math.min(
         this.#retransmitAt,
-        sender.recovery.reorderingDeadline,
+        sender.reorderingDeadline,
         this.#tailProbeAt,
-        sender.pacer.releaseAt,
+        sender.releaseAt,
       );
     } else {
       this.#retransmitAt = Infinity;
-      if (sender.pacer.releaseAt !== Infinity) {
-        deadline = sender.pacer.releaseAt;
+      if (sender.releaseAt !== Infinity) {
+        deadline = sender.releaseAt;
       } else if (sender.blockedByPeer && this.#connection.state >= State.established) {
         if (this.#stalledSince < 0) this.#stalledSince = now;
         if (this.#probeAt === Infinity) {
@@ -198,7 +198,7 @@ export class ConnectionTimers {
   get #tailProbeAt(): number {
     const { sender, selective, state } = this.#connection;
     if (!selective || state < State.established) return Infinity;
-    const delay = sender.recovery.tailProbeDelay(peerAcknowledgementDelay);
+    const delay = sender.tailProbeDelay(peerAcknowledgementDelay);
     if (delay === Infinity) return Infinity;
     // RFC 8985 section 7.2: not later than the time-out, in whose place the probe then goes.
     return Math.min(Math.max(sender.lastSentAt, this.#lastProgress) + delay, this.#retransmitAt);
@@ -211,7 +211,7 @@ export class ConnectionTimers {
     if (this.#stalledSince >= 0 && now >= this.#stalledSince + this.#patience) {
       return connection.giveUp(`nothing was acknowledged within ${this.#patience} ms`);
     }
-    if (now >= sender.pacer.releaseAt) sender.output(now);
+    if (now >= sender.releaseAt) sender.output(now);
     if (sender.scoreboard.count === 0) {
       if (now >= this.#probeAt) this.#probeWindow(now);
     } else if (now >= this.#tailProbeAt) {
@@ -220,7 +220,7 @@ export class ConnectionTimers {
       this.#retransmitAt = now + sender.rtt.timeout;
     } else if (now >= this.#retransmitAt) {
       this.#retransmit(now);
-    } else if (now >= sender.recovery.reorderingDeadline) {
+    } else if (now >= sender.reorderingDeadline) {
       sender.recovery.reorderingTimedOut(connection.context.sampleFor(sender, 0, now));
       sender.output(now);
     }

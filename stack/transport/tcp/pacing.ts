@@ -59,6 +59,11 @@ export class Pacer {
     this.#filledAt = now;
   }
 
+  /** How many bytes may go at once; Infinity when there is no pace. */
+  get room(): number {
+    return this.#budget;
+  }
+
   /** Whether a segment may go; when not, {@linkcode Pacer.releaseAt} says when. */
   allows(): boolean {
     if (this.#budget > 0) return true;

@@ -10,12 +10,15 @@ import { add, before, distance, earlier, later, notAfter, notBefore } from "../.
 /** The most ranges that are kept: a peer that makes more holes than that only hurts its own speed. */
 export const maximumRanges = 256;
 
+/** What all empty ranges share, so that connections without holes hold no memory. Never written to. */
+const none: number[] = [];
+
 /** Disjoint ranges in sequence order. */
 export class Ranges {
-  readonly #starts: number[] = [];
-  readonly #ends: number[] = [];
+  #starts: number[] = none;
+  #ends: number[] = none;
   /** When each range last grew, as a running number: the latest goes into the first SACK block. */
-  readonly #touched: number[] = [];
+  #touched: number[] = none;
   #touches = 0;
   /** Bytes in all ranges. */
   bytes: number = 0;
@@ -49,6 +52,13 @@ export class Ranges {
     while (to < starts.length && notAfter(starts[to]!, end)) to++;
     if (to === from) {
       if (starts.length >= maximumRanges) return false;
+      this.bytes += distance(end, start);
+      if (starts === none) {
+        this.#starts = [start];
+        this.#ends = [end];
+        this.#touched = [++this.#touches];
+        return true;
+      }
       starts.splice(from, 0, start);
       ends.splice(from, 0, end);
       this.#touched.splice(from, 0, ++this.#touches);
@@ -141,7 +151,7 @@ export class Ranges {
 
   /** Forgets everything. */
   clear(): void {
-    this.#starts.length = this.#ends.length = this.#touched.length = 0;
+    this.#starts = this.#ends = this.#touched = none;
     this.bytes = 0;
   }
 

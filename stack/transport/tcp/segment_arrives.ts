@@ -251,7 +251,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   const ack = context.acknowledgement;
   ack.digest(
     sender.scoreboard,
-    sender.recovery.rack,
+    sender.rack,
     segment.acknowledgement,
     sndUna,
     sender.sndNxt,
@@ -272,7 +272,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   if (sndUna === sender.initialSequence) {
     sender.handshakeAcknowledged(ack.retransmissionAcked);
   } else if (
-    ack.delivered > 0 || ack.duplicateReported || sender.recovery.recovering || sender.recovery.tailProbeOutstanding
+    ack.delivered > 0 || ack.duplicateReported || sender.awaitsRepair
   ) {
     sender.recovery.acknowledged(
       ack,
@@ -306,7 +306,7 @@ const echoGranularity = 2;
  * to the first copy may be late, or lost and only repeated now, which would make the time-out feed on itself.
  */
 function sampleRoundTrip(sender: Sender, ack: Acknowledgement, echo: number, now: number): void {
-  const waited = ack.retransmissionAcked || (ack.advanced === 0 && sender.recovery.recovering);
+  const waited = ack.retransmissionAcked || (ack.advanced === 0 && sender.recovering);
   const answersLast = !ack.retransmissionAcked || echo >= Math.floor(ack.lastSentAt);
   const bySending = ack.firstSentAt >= 0 && !waited ? now - ack.firstSentAt : Infinity;
   const byEcho = echo >= 0 && ack.advanced > 0 && answersLast ? Math.max(0, Math.floor(now) - echo) : Infinity;
