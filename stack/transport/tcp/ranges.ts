@@ -62,7 +62,6 @@ export class Ranges {
       starts.splice(from, 0, start);
       ends.splice(from, 0, end);
       this.#touched.splice(from, 0, ++this.#touches);
-      this.bytes += distance(end, start);
       return true;
     }
     const joinedStart = earlier(start, starts[from]!);
