@@ -29,7 +29,7 @@ export async function connectToHost(
 ): Promise<TcpConn> {
   const { hostname, signal } = options;
   if (lookup === null || hostname === undefined || isAddress(hostname)) return await network.connect(options);
-  const addresses = await lookup(hostname, signal);
+  const addresses = await unlessAborted(lookup(hostname, signal), signal);
   let failure: unknown = new Error(`Cannot connect to ${hostname}: it has no address`);
   for (const address of addresses) {
     if (signal?.aborted) throw abortError(signal);
@@ -41,4 +41,18 @@ export async function connectToHost(
   }
   if (failure instanceof Error && !(failure instanceof DOMException)) failure.message += ` (${hostname})`;
   throw failure;
+}
+
+/** As `promise`, but rejects when `signal` is aborted: a lookup need not heed it. */
+async function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (signal === undefined) return await promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(abortError(signal));
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort);
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }

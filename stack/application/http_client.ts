@@ -6,6 +6,7 @@
 
 import { Agent, fetch as undiciFetch, type UndiciRequestInit } from "./deps/undici.ts";
 import { Socket } from "./duplex.ts";
+import { failingBody, watchFailure } from "./http_body.ts";
 import type { Lookup, TcpNetwork } from "./network.ts";
 import { secureClient, type TlsClientOptions } from "./tls_socket.ts";
 
@@ -155,12 +156,16 @@ export async function fetch(
   let client = given ?? clients.get(network);
   if (client === undefined) clients.set(network, client = createHttpClient(network));
   const request = input instanceof Request ? fromRequest(input) : {};
-  const { dispatcher } = client;
+  const failure = new AbortController();
+  const onFailure = (error: Error) =>
+    failure.abort(new TypeError("Cannot receive the rest of the body", { cause: error }));
+  const dispatcher = watchFailure(client.dispatcher, onFailure);
   const body = rest.body ?? request.body;
   const options = { ...request, ...rest, dispatcher, ...(body instanceof ReadableStream ? { duplex: "half" } : {}) };
   const url = input instanceof Request ? input.url : input;
-  const response = await undiciFetch(url, options as UndiciRequestInit);
-  return toResponse(response);
+  const response = await undiciFetch(url, options as unknown as UndiciRequestInit);
+  const signal = rest.signal ?? request.signal ?? null;
+  return toResponse(response, signal === null ? failure.signal : AbortSignal.any([failure.signal, signal]));
 }
 
 /** undici has a class of its own for requests, and takes no other. */
@@ -170,11 +175,12 @@ function fromRequest(request: Request): RequestInit {
 }
 
 /** undici has a class of its own for responses: others expect the platform's. */
-function toResponse(from: Awaited<ReturnType<typeof undiciFetch>>): Response {
+function toResponse(from: Awaited<ReturnType<typeof undiciFetch>>, failure: AbortSignal): Response {
   const { status, statusText, url, redirected, type } = from;
   // Response has no constructor for status codes below 200, which undici never hands out.
-  const body = [101, 204, 205, 304].includes(status) ? null : from.body;
-  const response = new Response(body as ReadableStream<Uint8Array<ArrayBuffer>> | null, {
+  const isEmpty = [101, 204, 205, 304].includes(status) || from.body === null;
+  const body = isEmpty ? null : from.body as unknown as ReadableStream<Uint8Array<ArrayBuffer>>;
+  const response = new Response(body === null ? null : failingBody(body, failure), {
     status,
     statusText,
     headers: [...from.headers],

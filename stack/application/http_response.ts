@@ -41,7 +41,7 @@ export async function sendResponse(target: ServerResponse, response: Response): 
     target.end();
   } catch (error) {
     if (!target.headersSent) throw error;
-    target.destroy(error as Error);
+    (target.socket ?? target).destroy(error as Error);
   } finally {
     target.off("close", onClose);
   }

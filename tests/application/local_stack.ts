@@ -10,14 +10,18 @@ import type { CertifiedKey } from "../../stack/application/tls.ts";
 import { soon } from "../helpers/patience.ts";
 import { assertClosed } from "../kernel/host.ts";
 
-/** Registers a test with a stack, of which nothing is left when it ends. */
-export function stackTest(name: string, body: (stack: Stack) => Promise<void>): void {
-  Deno.test(name, async () => {
+/**
+ * Registers a test with a stack, of which nothing is left when it ends. `sanitize` is to be false where undici is at
+ * work: it keeps one timer for all its connections, and for a while beyond them.
+ */
+export function stackTest(name: string, body: (stack: Stack) => Promise<void>, sanitize = true): void {
+  const fn = async () => {
     await using stack = new Stack();
     await soon(body(stack), "the end of the test");
     await stack.close();
     assertClosed(stack);
-  });
+  };
+  Deno.test({ name, sanitizeOps: sanitize, sanitizeResources: sanitize, fn });
 }
 
 /** A certificate that nobody vouches for, made once for all tests of a file. */

@@ -7,4 +7,10 @@
  * @module
  */
 
-export { Agent, fetch, type RequestInit as UndiciRequestInit } from "npm:undici@8.12.4";
+export {
+  Agent,
+  DecoratorHandler,
+  type Dispatcher,
+  fetch,
+  type RequestInit as UndiciRequestInit,
+} from "npm:undici@8.12.4";
