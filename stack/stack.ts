@@ -4,7 +4,7 @@
  * @module
  */
 
-import { IpAddress, IpPrefix } from "./address.ts";
+import { IpAddress, IpPrefix, type MacAddress } from "./address.ts";
 import { type Clock, SystemClock } from "./clock.ts";
 import { Counters } from "./counters.ts";
 import { makeError } from "./errors.ts";
@@ -18,6 +18,7 @@ import { EtherType, Nic, type NicOptions } from "./link/nic.ts";
 import type { Logger } from "./logger.ts";
 import { Addresses } from "./network/addresses.ts";
 import { Icmpv4 } from "./network/icmpv4.ts";
+import { Igmp } from "./network/igmp.ts";
 import { Ipv4 } from "./network/ipv4.ts";
 import { Ipv4Forwarder } from "./network/ipv4_forward.ts";
 import { Neighbors } from "./network/neighbors.ts";
@@ -51,6 +52,7 @@ import { maximumHeaderBytes as tcpHeaderBytes } from "./transport/tcp/header.ts"
 import { Tcp, type TcpConfiguration } from "./transport/tcp/tcp.ts";
 import type { TcpTrace } from "./transport/tcp/trace.ts";
 import { Udp } from "./transport/udp.ts";
+import { NicGroups } from "./transport/udp_groups.ts";
 
 /** Frames that are taken from one device before the others and the timers have their turn. */
 const batchFrames = 64;
@@ -148,6 +150,8 @@ export class Stack implements AsyncDisposable {
   readonly #addresses: Addresses;
   readonly #ipv4: Ipv4;
   readonly #forwarder: Ipv4Forwarder;
+  readonly #igmp: Igmp;
+  readonly #arp: Arp;
   readonly #echo: Echo;
   readonly #networks: NetworkTable;
   readonly #random: Random;
@@ -188,7 +192,7 @@ export class Stack implements AsyncDisposable {
     const linkHeadroom = deviceHeaderBytes + ethernet.headerBytes;
     const neighbors = this.neighbors = new Neighbors({ timers, random, counters });
     const addresses = this.#addresses = new Addresses({ nics, routes, neighbors });
-    const arp = new Arp({ nics, neighbors, pool, headroom: linkHeadroom, timers, counters });
+    const arp = this.#arp = new Arp({ nics, neighbors, pool, headroom: linkHeadroom, timers, counters });
     const ipv4 = this.#ipv4 = new Ipv4({
       nics,
       addresses,
@@ -209,14 +213,16 @@ export class Stack implements AsyncDisposable {
     const wake = () => this.#loop?.wake();
     const echo = this.#echo = new Echo({ networks, pool, random, counters, headroom });
     const icmpv4 = new Icmpv4({ network: ipv4, addresses, echo, pool, timers, counters, headroom: linkHeadroom });
-    const udp = this.udp = new Udp({ networks, ports, pool, random, counters, headroom });
+    const igmp = this.#igmp = new Igmp({ nics, pool, timers, random, counters, headroom: linkHeadroom });
+    const groups = new NicGroups(igmp);
+    const udp = this.udp = new Udp({ networks, ports, pool, random, counters, headroom, groups });
     const tcp = this.tcp = new Tcp({ pool, timers, random, networks, ports, headroom, counters, wake }, options.tcp);
 
     ethernet.register(EtherType.arp, arp);
     ethernet.register(EtherType.ipv4, ipv4);
     bareIp.register(EtherType.ipv4, ipv4);
     neighbors.setResolver(arp);
-    for (const transport of [icmpv4, udp, tcp]) ipv4.register(transport);
+    for (const transport of [icmpv4, igmp, udp, tcp]) ipv4.register(transport);
 
     this.#loop = options.eventLoop === false ? null : new EventLoop(
       {
@@ -310,6 +316,37 @@ export class Stack implements AsyncDisposable {
    */
   addAddress(nic: Nic, address: string): void {
     this.#addresses.add(nic, IpPrefix.parse(address));
+  }
+
+  /**
+   * Asks a link whether anybody has an address, or wants it too, before it is given to an interface (RFC 5227). Takes
+   * four to seven seconds. Resolves with the hardware address of who has it; with null if nobody does, or if the medium
+   * has no such addresses.
+   *
+   * @throws {TypeError} If `address` is no IPv4 address.
+   * @throws {DOMException} The signal's reason, by default an `AbortError`, if it is aborted first.
+   * @throws {Deno.errors.BadResource} If the stack is closed meanwhile.
+   */
+  async probeAddress(nic: Nic, address: string, options: { signal?: AbortSignal } = {}): Promise<MacAddress | null> {
+    this.#assertOpen("probe an address");
+    const parsed = IpAddress.parse(address);
+    if (parsed.family !== 4) throw new TypeError(`Cannot probe ${address}: give an IPv4 address`);
+    if (nic.mac === null) return null;
+    const closing = this.#closing.signal;
+    const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal]);
+    signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<MacAddress | null>();
+    const cancel = this.#arp.probe(nic, parsed, this.#random, resolve);
+    const onAbort = () => {
+      cancel();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort);
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
   }
 
   /** Takes an address from an interface. Returns whether it had it. */
@@ -470,11 +507,12 @@ export class Stack implements AsyncDisposable {
    */
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
-    this.#closing.abort(makeError("BadResource", "Cannot ping on: the stack has been closed"));
+    this.#closing.abort(makeError("BadResource", "Cannot go on: the stack has been closed"));
     this.#tcpForwarding?.close();
     this.#udpForwarding?.close();
     this.tcp.close();
     for (const socket of this.udp.sockets) socket.close();
+    this.#igmp.close();
     this.neighbors.clear();
     this.#ipv4.close();
     for (const nic of this.#nics) nic.device.flush();

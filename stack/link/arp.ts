@@ -5,8 +5,10 @@
  * @module
  */
 
-import { type Family, type IpAddress, MacAddress } from "../address.ts";
+import { type Family, IpAddress, MacAddress } from "../address.ts";
 import type { Counters } from "../counters.ts";
+import type { Random } from "../random.ts";
+import { AddressProbe } from "./address_probe.ts";
 import type { Packet, PacketPool } from "../packet.ts";
 import { type UpperProtocol, Verdict } from "../protocol.ts";
 import type { Timers } from "../timers.ts";
@@ -25,6 +27,8 @@ export interface ArpCounters {
   requestsSent: number;
   /** Replies sent. */
   repliesSent: number;
+  /** Probes sent (RFC 5227 section 2.1). */
+  probesSent: number;
   /** Announcements sent (RFC 5227 section 2.3), those in defence of an address included. */
   announcementsSent: number;
   /** Messages between others, or about others. */
@@ -78,6 +82,7 @@ export class Arp implements UpperProtocol, NeighborResolver {
   readonly #pool: PacketPool;
   readonly #headroom: number;
   readonly #timers: Timers;
+  readonly #probes = new Set<AddressProbe>();
   /** When an address was last defended, in milliseconds of the clock. */
   #defendedAt = -Infinity;
   /** The receiver of the message that is being sent. */
@@ -95,6 +100,7 @@ export class Arp implements UpperProtocol, NeighborResolver {
       repliesReceived: 0,
       requestsSent: 0,
       repliesSent: 0,
+      probesSent: 0,
       announcementsSent: 0,
       overheard: 0,
       malformed: 0,
@@ -127,6 +133,7 @@ export class Arp implements UpperProtocol, NeighborResolver {
       this.counters.badSender++;
       return drop(packet);
     }
+    if (this.#probes.size > 0) this.#examine(packet, nic, at, isProbe);
     if (nic.ownAddressAt(4, view, senderAt) !== null) return this.#noteConflict(packet, nic, senderAt, macAt);
 
     const isForUs = nic.ownAddressAt(4, view, at + ArpField.targetProtocol) !== null;
@@ -160,6 +167,35 @@ export class Arp implements UpperProtocol, NeighborResolver {
   announce(nic: Nic, address: IpAddress): void {
     if (nic.mac === null) return;
     if (this.#request(nic, address, address, MacAddress.broadcast)) this.counters.announcementsSent++;
+  }
+
+  /**
+   * Asks whether anybody has `address` before it is ours (RFC 5227 section 2.1), which takes four to seven seconds.
+   * `onDone` is told who has it, or wants it too; null if nobody does. Returns how to give up.
+   */
+  probe(nic: Nic, address: IpAddress, random: Random, onDone: (owner: MacAddress | null) => void): () => void {
+    const probe = new AddressProbe({
+      nic,
+      address,
+      random,
+      timers: this.#timers,
+      send: () => {
+        if (this.#request(nic, IpAddress.unspecified4, address, MacAddress.broadcast)) this.counters.probesSent++;
+      },
+      onDone: (owner) => {
+        this.#probes.delete(probe);
+        onDone(owner);
+      },
+    });
+    this.#probes.add(probe);
+    return () => {
+      probe.cancel();
+      this.#probes.delete(probe);
+    };
+  }
+
+  #examine(packet: Packet, nic: Nic, at: number, isProbe: boolean): void {
+    for (const probe of this.#probes) if (probe.nic === nic) probe.examine(packet, at, isProbe);
   }
 
   #request(nic: Nic, source: IpAddress, target: IpAddress, destination: MacAddress): boolean {
