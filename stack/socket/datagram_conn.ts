@@ -63,9 +63,21 @@ export class DatagramConn implements Deno.DatagramConn {
     socket.onClosed = () => this.#interrupt();
   }
 
-  /** The settings of the socket; assign a field to change one. */
-  get settings(): UdpSettings {
+  /** The settings of the socket. */
+  get settings(): Readonly<UdpSettings> {
     return this.#socket.settings;
+  }
+
+  /**
+   * Changes some settings, from now on.
+   *
+   * @throws {RangeError} If a number is out of range; a `TypeError` if a value is of another kind.
+   * @throws {Deno.errors.BadResource} If the socket has been closed.
+   */
+  configure(changes: Partial<UdpSettings>): void {
+    this.#assertOpen("change settings");
+    checkUdpSettings(changes);
+    Object.assign(this.#socket.settings, changes);
   }
 
   /** Datagrams that were dropped because nobody received them in time. */
@@ -246,14 +258,12 @@ export class DatagramConn implements Deno.DatagramConn {
 
   // deno-lint-ignore require-await -- so that errors become rejections
   async #setMulticastTimeToLive(timeToLive: number): Promise<void> {
-    this.#socket.settings.multicastTimeToLive = checkNumber("a TTL", timeToLive, 0, 255);
+    this.configure({ multicastTimeToLive: timeToLive });
   }
 
   // deno-lint-ignore require-await -- so that errors become rejections
   async #setLoopback(loopback: boolean): Promise<void> {
-    if (loopback) {
-      throw makeError("NotSupported", "Cannot loop multicast datagrams back: the stack does not send them to itself");
-    }
+    this.configure({ multicastLoopback: loopback });
   }
 
   #text(): string {
@@ -318,12 +328,29 @@ function toRequest(options: UdpSocketOptions): { reuse: boolean; receiveBufferBy
 
 /** Checks before anything is opened; what it returns cannot fail. */
 function checkSettings(options: UdpSocketOptions): (settings: UdpSettings) => void {
-  const timeToLive = checkNumber("a TTL", options.timeToLive ?? 64, 1, 255);
-  const trafficClass = checkNumber("a traffic class", options.trafficClass ?? 0, 0, 255);
+  const { broadcast, timeToLive, multicastTimeToLive, loopback, trafficClass, dontFragment } = options;
+  const given = { broadcast, timeToLive, multicastTimeToLive, multicastLoopback: loopback, trafficClass, dontFragment };
+  const changes: Partial<UdpSettings> = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  );
+  checkUdpSettings(changes);
   if (options.receiveBufferBytes !== undefined) {
     checkNumber("a receive buffer size", options.receiveBufferBytes, 0, Number.MAX_SAFE_INTEGER);
   }
-  return (settings) => Object.assign(settings, { timeToLive, trafficClass, broadcast: options.broadcast ?? false });
+  return (settings) => Object.assign(settings, changes);
+}
+
+function checkUdpSettings(changes: Partial<UdpSettings>): void {
+  const { timeToLive, multicastTimeToLive, trafficClass } = changes;
+  if (timeToLive !== undefined) checkNumber("a TTL", timeToLive, 1, 255);
+  if (multicastTimeToLive !== undefined) checkNumber("a multicast TTL", multicastTimeToLive, 0, 255);
+  if (trafficClass !== undefined) checkNumber("a traffic class", trafficClass, 0, 255);
+  for (const name of ["broadcast", "multicastLoopback", "dontFragment"] as const) {
+    const value = changes[name];
+    if (value !== undefined && typeof value !== "boolean") {
+      throw new TypeError(`Cannot use ${value} as the setting "${name}": it must be true or false`);
+    }
+  }
 }
 
 function noInterface(group: IpAddress, what: string): Error {

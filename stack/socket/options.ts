@@ -72,6 +72,12 @@ export interface UdpSocketOptions {
   timeToLive?: number;
   /** Type of service or traffic class, 0 to 255. Default 0. */
   trafficClass?: number;
+  /** TTL or hop limit of multicast datagrams, 0 to 255. Default 1. */
+  multicastTimeToLive?: number;
+  /** Hand multicast datagrams to our own sockets that have joined the group as well. Default false. */
+  loopback?: boolean;
+  /** Forbid routers, and the stack, to fragment. Default false. */
+  dontFragment?: boolean;
   /** Most bytes that wait to be received, with 24 bytes for each datagram. Default 262,144. */
   receiveBufferBytes?: number;
 }

@@ -225,6 +225,30 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     this.push(packet, session);
   }
 
+  /** As {@linkcode UdpHost.loop}: the copy is what would arrive if the link sent it back. */
+  loop(payload: Uint8Array, { path, sourcePort, destinationPort }: UdpSession): void {
+    const packet = this.#pool.allocate(this.#headroom, payload.length);
+    if (packet === null) {
+      this.counters.noPacket++;
+      return;
+    }
+    packet.bytes.set(payload, packet.head);
+    packet.tail = packet.head + payload.length;
+    const at = packet.push(udpHeaderBytes);
+    packet.view.setUint16(at + UdpOffset.sourcePort, sourcePort);
+    packet.view.setUint16(at + UdpOffset.destinationPort, destinationPort);
+    const { source, destination } = path;
+    packet.destinationAt = packet.push(destination.bytes.length);
+    packet.sourceAt = packet.push(source.bytes.length);
+    packet.bytes.set(destination.bytes, packet.destinationAt);
+    packet.bytes.set(source.bytes, packet.sourceAt);
+    packet.head = at;
+    packet.family = destination.family;
+    packet.nic = path.nic.index;
+    packet.multicast = true;
+    this.#deliverToAll(packet, at, packet.tail - at);
+  }
+
   /** Prepends the header, with its checksum, and hands the packet to the network. Consumes the packet. */
   push(packet: Packet, session: UdpSession): Verdict {
     const { path } = session;

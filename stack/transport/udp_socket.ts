@@ -47,6 +47,8 @@ export interface UdpSettings {
   timeToLive: number;
   /** TTL or hop limit of multicast datagrams, 0 to 255. Default 1 (RFC 1112 section 6.1). */
   multicastTimeToLive: number;
+  /** Hand multicast datagrams to our own sockets that have joined the group as well. Default false. */
+  multicastLoopback: boolean;
   /** The interface for multicast datagrams; null for the one that the routes say. */
   multicastNic: Nic | null;
   /** Type of service or traffic class: DSCP and ECN bits. Default 0. */
@@ -85,6 +87,8 @@ export interface UdpHost {
   findPath(destination: IpAddress, source: IpAddress | null, nic: Nic | null): UdpPath | null;
   /** Sends a copy of `payload`. */
   send(payload: Uint8Array, session: UdpSession): void;
+  /** Hands a copy of `payload`, which goes to a multicast group, to our own sockets. */
+  loop(payload: Uint8Array, session: UdpSession): void;
   /** Forgets a socket that closes. */
   closed(socket: UdpSocket): void;
 }
@@ -114,6 +118,7 @@ export class UdpSocket implements Flow<UdpSocket> {
     broadcast: false,
     timeToLive: 64,
     multicastTimeToLive: 1,
+    multicastLoopback: false,
     multicastNic: null,
     trafficClass: 0,
     dontFragment: false,
@@ -223,6 +228,7 @@ export class UdpSocket implements Flow<UdpSocket> {
     session.path = path;
     session.destinationPort = port;
     this.#host.send(payload, session);
+    if (address.isMulticast && this.settings.multicastLoopback) this.#host.loop(payload, session);
   }
 
   /**

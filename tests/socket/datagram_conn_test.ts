@@ -197,8 +197,58 @@ test("options are handed to UDP", (bench) => {
   });
   bench.listen({ port: 7, reuseAddress: true });
   assertEquals([first.settings.timeToLive, first.settings.trafficClass], [3, 0x28]);
-  first.settings.timeToLive = 4;
-  assertEquals(first.settings.timeToLive, 4);
+  first.configure({ timeToLive: 4, multicastTimeToLive: 0 });
+  const { timeToLive, multicastTimeToLive, trafficClass } = first.settings;
+  assertEquals([timeToLive, multicastTimeToLive, trafficClass], [4, 0, 0x28]);
+});
+
+test("settings that cannot be are refused, and none of them is changed", (bench) => {
+  const socket = bench.listen();
+  const before = { ...socket.settings };
+  for (
+    const [name, least, most] of [["timeToLive", 1, 255], ["multicastTimeToLive", 0, 255], [
+      "trafficClass",
+      0,
+      255,
+    ]] as const
+  ) {
+    for (const value of [least - 1, most + 1]) {
+      assertThrowsNamed("RangeError", () => socket.configure({ broadcast: true, [name]: value }));
+    }
+    assertThrowsNamed("TypeError", () => socket.configure({ [name]: 1.5 }));
+  }
+  for (const name of ["broadcast", "multicastLoopback", "dontFragment"]) {
+    assertThrowsNamed("TypeError", () => socket.configure({ [name]: 1 as never }));
+  }
+  assertEquals(socket.settings, before);
+  socket.close();
+  assertThrowsNamed("BadResource", () => socket.configure({}));
+});
+
+test("with loopback a datagram to a group comes back to the sockets that have joined it, and goes out too", async (bench) => {
+  const member = bench.listen({ port: 7 });
+  await member.joinMulticastV4("239.1.2.3", "192.0.2.1");
+  const sender = bench.listen({ port: 8, loopback: true });
+  bench.listen({ port: 9 });
+  const to: Deno.NetAddr = { transport: "udp", hostname: "239.1.2.3", port: 7 };
+  await sender.send(new TextEncoder().encode("hello"), to);
+  const [data, from] = await member.receive();
+  assertEquals([decode(data), from], ["hello", { transport: "udp", hostname: "192.0.2.1", port: 8 }]);
+  await sender.send(new Uint8Array(1), { ...to, port: 9 });
+  assertEquals([bench.network.sent.length, bench.udp.counters.noSocket], [2, 1]);
+});
+
+test("setLoopback changes whether datagrams to groups come back", async (bench) => {
+  const socket = bench.listen({ port: 7 });
+  const membership = await socket.joinMulticastV4("239.1.2.3", "192.0.2.1");
+  const to: Deno.NetAddr = { transport: "udp", hostname: "239.1.2.3", port: 7 };
+  await socket.send(Uint8Array.of(1), to);
+  await membership.setLoopback(true);
+  await socket.send(Uint8Array.of(2), to);
+  await membership.setLoopback(false);
+  await socket.send(Uint8Array.of(3), to);
+  assertEquals([...(await socket.receive())[0]], [2]);
+  assertEquals(bench.udp.counters.received, 1);
 });
 
 test("bad options are refused and hold nothing", (bench) => {
@@ -206,6 +256,8 @@ test("bad options are refused and hold nothing", (bench) => {
     ["RangeError", { port: 65536 }],
     ["RangeError", { port: 7, timeToLive: 0 }],
     ["RangeError", { port: 7, trafficClass: 256 }],
+    ["RangeError", { port: 7, multicastTimeToLive: 256 }],
+    ["TypeError", { port: 7, loopback: 1 as never }],
     ["TypeError", { port: 7, hostname: "example.com" }],
     ["TypeError", { port: 7, transport: "tcp" as "udp" }],
     ["RangeError", { port: 7, receiveBufferBytes: -1 }],
