@@ -1,0 +1,43 @@
+/**
+ * Lines out of bytes from anybody: bounded, and with nothing in them that could steer a terminal.
+ *
+ * @module
+ */
+
+/** The most characters of a line. */
+export const mostLineCharacters = 500;
+
+/** Control and format characters: escape sequences, bells, marks that turn the direction of writing. */
+const unwanted = /[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu;
+
+/** A line without what could steer a terminal. */
+export function cleaned(text: string): string {
+  return text.replaceAll("\t", " ").replaceAll(unwanted, "").trim();
+}
+
+/** Puts lines together from pieces of bytes as they come. */
+export class LineReader {
+  readonly #decoder = new TextDecoder();
+  #rest = "";
+  #skipping = false;
+
+  /**
+   * The lines that a piece completes, clean. Of a line that is too long the beginning is kept and the rest thrown away,
+   * so that nobody can make it hold more than a line.
+   */
+  *push(bytes: Uint8Array): Generator<string, undefined, undefined> {
+    const pieces = this.#decoder.decode(bytes, { stream: true }).split("\n");
+    for (const [index, piece] of pieces.entries()) {
+      if (!this.#skipping) this.#rest += piece;
+      if (this.#rest.length > mostLineCharacters) {
+        this.#rest = this.#rest.slice(0, mostLineCharacters);
+        this.#skipping = true;
+      }
+      if (index === pieces.length - 1) break;
+      const line = cleaned(this.#rest);
+      this.#rest = "";
+      this.#skipping = false;
+      yield line;
+    }
+  }
+}
