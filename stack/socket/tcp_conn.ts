@@ -6,7 +6,13 @@
 
 import { type ErrorName, makeError } from "../errors.ts";
 import { formatEndpoint } from "../transport/endpoint.ts";
-import type { ConnectionSettings, Failure, TcpInfo, UserConnection } from "../transport/tcp/user.ts";
+import type {
+  ConnectionObserver,
+  ConnectionSettings,
+  Failure,
+  TcpInfo,
+  UserConnection,
+} from "../transport/tcp/user.ts";
 import { Hold, type ProgramKeeper } from "./hold.ts";
 import { toNetAddr } from "./options.ts";
 import { TcpStreams } from "./tcp_streams.ts";
@@ -39,6 +45,9 @@ interface PendingWrite {
   reject(error: Error): void;
 }
 
+/** Where nothing waits. Shared, and never written to. */
+const nothing: never[] = [];
+
 /** Largest chunk of {@linkcode TcpConn.readable}, in bytes. */
 const chunkBytes = 65536;
 
@@ -53,20 +62,14 @@ const chunkBytes = 65536;
  * Urgent data (RFC 9293 section 3.8.5) are delivered in their place among the others, as RFC 6093 recommends.
  */
 export class TcpConn implements Deno.TcpConn {
-  /** Our end. */
-  readonly localAddr: Deno.NetAddr;
-  /** The peer's end. */
-  readonly remoteAddr: Deno.NetAddr;
-  /**
-   * Resolves when TCP is done with the connection: with null when both sides closed it regularly, otherwise with the
-   * error that ended it. Never rejects. Resolves later than `close()` returns, since data may be under way still.
-   */
-  readonly closed: Promise<Error | null>;
-
   readonly #connection: UserConnection;
   readonly #hold: Hold;
-  readonly #reads: PendingRead[] = [];
-  readonly #writes: PendingWrite[] = [];
+  // Most connections of a busy server wait for their peer: what they may never need is made when they do.
+  #localAddr: Deno.NetAddr | null = null;
+  #remoteAddr: Deno.NetAddr | null = null;
+  #ending: PromiseWithResolvers<Error | null> | null = null;
+  #reads: PendingRead[] = nothing;
+  #writes: PendingWrite[] = nothing;
   /** The failure that the next read or write reports; later ones find the connection ended. */
   #unreported: Failure | null = null;
   #over = false;
@@ -79,22 +82,27 @@ export class TcpConn implements Deno.TcpConn {
   constructor(connection: UserConnection, keeper: ProgramKeeper | null = null) {
     this.#connection = connection;
     this.#hold = new Hold(keeper);
-    this.localAddr = toNetAddr("tcp", connection.local);
-    this.remoteAddr = toNetAddr("tcp", connection.remote);
-    const { promise, resolve } = Promise.withResolvers<Error | null>();
-    this.closed = promise;
-    const serveSoon = () => this.#serveSoon();
-    connection.observer = {
-      established: () => {},
-      readable: serveSoon,
-      writable: serveSoon,
-      closed: (failure) => {
-        this.#over = true;
-        this.#unreported = failure;
-        resolve(failure === null ? null : this.#errorOf("keep the connection to", failure));
-        this.#serveSoon();
-      },
-    };
+    connection.observer = new TcpConn.#Observer(this);
+  }
+
+  /** Our end. */
+  get localAddr(): Deno.NetAddr {
+    return this.#localAddr ??= toNetAddr("tcp", this.#connection.local);
+  }
+
+  /** The peer's end. */
+  get remoteAddr(): Deno.NetAddr {
+    return this.#remoteAddr ??= toNetAddr("tcp", this.#connection.remote);
+  }
+
+  /**
+   * Resolves when TCP is done with the connection: with null when both sides closed it regularly, otherwise with the
+   * error that ended it. Never rejects. Resolves later than `close()` returns, since data may be under way still.
+   */
+  get closed(): Promise<Error | null> {
+    const ending = this.#ending ??= Promise.withResolvers();
+    if (this.#over) this.#resolveEnding();
+    return ending.promise;
   }
 
   /** The settings of the connection. */
@@ -297,6 +305,38 @@ export class TcpConn implements Deno.TcpConn {
     this.#hold.referenced = false;
   }
 
+  /** What TCP tells, passed on. */
+  static readonly #Observer = class implements ConnectionObserver {
+    readonly #conn: TcpConn;
+
+    constructor(conn: TcpConn) {
+      this.#conn = conn;
+    }
+
+    established(): void {}
+
+    readable(): void {
+      this.#conn.#serveSoon();
+    }
+
+    writable(): void {
+      this.#conn.#serveSoon();
+    }
+
+    closed(failure: Failure | null): void {
+      const conn = this.#conn;
+      conn.#over = true;
+      conn.#unreported = failure;
+      conn.#resolveEnding();
+      conn.#serveSoon();
+    }
+  };
+
+  #resolveEnding(): void {
+    const { failure } = this.#connection;
+    this.#ending?.resolve(failure === null ? null : this.#errorOf("keep the connection to", failure));
+  }
+
   #useStreams(): TcpStreams {
     return this.#streams ??= new TcpStreams({
       receive: (target) => this.#closed ? Promise.reject(this.#closedError()) : this.#receive(target),
@@ -313,6 +353,7 @@ export class TcpConn implements Deno.TcpConn {
     // Who reads first has nothing to send with the SYN.
     this.#connection.proceed();
     return new Promise((resolve, reject) => {
+      if (this.#reads === nothing) this.#reads = [];
       this.#reads.push({ target, peeks, resolve, reject });
       if (this.#reads.length === 1) this.#serveReads();
       this.#updateHold();
@@ -320,6 +361,7 @@ export class TcpConn implements Deno.TcpConn {
   }
 
   #queueWrite(write: PendingWrite): void {
+    if (this.#writes === nothing) this.#writes = [];
     this.#writes.push(write);
     this.#updateHold();
   }
