@@ -93,6 +93,24 @@ const allowed: Readonly<Record<keyof ConnectionSettings, Allowed>> = {
   trafficClass: whole(0, 255),
 };
 
+/** What the settings of TCP as a whole can be, as far as they are not the connections'. */
+const allowedForAll: Readonly<Record<string, Allowed>> = {
+  timestamps: boolean,
+  selectiveAcknowledgements: boolean,
+  windowScaling: boolean,
+  ecn: {
+    allows: (value) => value === "request" || value === "accept" || value === "off",
+    text: '"request", "accept" or "off"',
+  },
+  trustResets: boolean,
+  trustSyns: boolean,
+  dropSynFin: boolean,
+  heedNetworkErrors: boolean,
+  synCookies: boolean,
+  unlimitedChallenges: boolean,
+  timeWait: time(0, longestTime),
+};
+
 /**
  * Checks settings that a user gives.
  *
@@ -101,10 +119,27 @@ const allowed: Readonly<Record<keyof ConnectionSettings, Allowed>> = {
  */
 export function checkSettings(settings: Partial<ConnectionSettings>): void {
   for (const [name, value] of Object.entries(settings)) {
-    const rule = Object.hasOwn(allowed, name) ? allowed[name as keyof ConnectionSettings] : undefined;
-    if (rule === undefined) throw new TypeError(`Cannot use the setting "${name}": there is none of that name`);
-    if (rule.allows(value)) continue;
-    const text = typeof value === "string" ? `"${value}"` : String(value);
-    throw new RangeError(`Cannot use ${text} as the setting "${name}": it must be ${rule.text}`);
+    if (!Object.hasOwn(allowed, name)) {
+      throw new TypeError(`Cannot use the setting "${name}": there is none of that name`);
+    }
+    check(name, value, allowed[name as keyof ConnectionSettings]);
   }
+}
+
+/**
+ * Checks settings of TCP as a whole that a user gives; what is left out, or stands for something else, is passed over.
+ *
+ * @throws {RangeError} If a value is not allowed; the message says what is.
+ */
+export function checkConfiguration(configuration: object): void {
+  for (const [name, value] of Object.entries(configuration)) {
+    const rule = Object.hasOwn(allowedForAll, name) ? allowedForAll[name] : undefined;
+    if (rule !== undefined && value !== undefined) check(name, value, rule);
+  }
+}
+
+function check(name: string, value: unknown, { allows, text }: Allowed): void {
+  if (allows(value)) return;
+  const shown = typeof value === "string" ? `"${value}"` : String(value);
+  throw new RangeError(`Cannot use ${shown} as the setting "${name}": it must be ${text}`);
 }

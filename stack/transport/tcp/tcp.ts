@@ -43,7 +43,7 @@ import { Segment } from "./segment.ts";
 import { segmentArrives } from "./segment_arrives.ts";
 import { SegmentWriter } from "./segment_writer.ts";
 import type { Sender } from "./send.ts";
-import { checkSettings, defaultSettings } from "./settings.ts";
+import { checkConfiguration, checkSettings, defaultSettings } from "./settings.ts";
 import { TimeWait, TimeWaitTable } from "./time_wait.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionSettings, ConnectRequest, Failure, ListenRequest, TcpUserCalls } from "./user.ts";
@@ -187,6 +187,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     });
     this.writer = new SegmentWriter(pool, headroom);
     this.initialSequence = configuration.initialSequence ?? new InitialSequence(timers.clock, random);
+    checkConfiguration(configuration);
     checkSettings({ congestionControl: configuration.congestionControl ?? "cubic", ...configuration.settings });
     this.congestionControl = congestionControlFactory(configuration.congestionControl ?? "cubic");
     this.challenges = new ChallengeBudget(random, configuration.unlimitedChallenges);

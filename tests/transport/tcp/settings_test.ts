@@ -97,6 +97,9 @@ tcpTest("settings that are not allowed are refused wherever they are given, and 
 Deno.test("settings of a whole TCP are checked when it is made", () => {
   assertThrows(() => new Harness({ settings: { trafficClass: 256 } }), RangeError, "trafficClass");
   assertThrows(() => new Harness({ congestionControl: "vegas" as never }), RangeError, "congestionControl");
+  assertThrows(() => new Harness({ timeWait: -1 }), RangeError, "milliseconds from 0 to 2147483647");
+  assertThrows(() => new Harness({ ecn: "on" as never }), RangeError, '"request", "accept" or "off"');
+  assertThrows(() => new Harness({ timestamps: 1 as never }), RangeError, "true or false");
 });
 
 tcpTest("an algorithm can be chosen for the stack and for one connection, and changed", (t) => {
