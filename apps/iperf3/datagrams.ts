@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import type { DatagramConn } from "../../mod.ts";
 import { datagramGreeting, datagramWelcome, TestError, type TestSettings } from "./protocol.ts";
 import { type DataStream, nothing, Pacer, type Path, pause, type Quota, streamNumber, type Tally } from "./stream.ts";
@@ -11,8 +12,8 @@ import { type DataStream, nothing, Pacer, type Path, pause, type Quota, streamNu
 /** Where the fields of a datagram lie. */
 const Offset = { seconds: 0, microseconds: 4, number: 8 } as const;
 
-/** Datagrams between two turns of the event loop for a sender that nothing else holds up. */
-const burst = 32;
+/** How long a sender that nothing else holds up goes on before the program's other work has a turn, in milliseconds. */
+const longestTurn = 1;
 
 /** Bytes of datagrams that may wait for the program to receive them: the default does not bridge a busy moment. */
 export const receiveBufferBytes = 4 << 20;
@@ -84,9 +85,11 @@ export class DatagramStream implements DataStream {
     const view = new DataView(datagram.buffer);
     const pacer = new Pacer(this.#settings.bitrate);
     const to = this.#socket.remoteAddr === null ? this.remote : undefined;
+    let turnedAt = performance.now();
     for (let number = 1; !this.#stopped; number++) {
       if (this.#quota.take(datagram.length) === 0) return;
-      const now = performance.timeOrigin + performance.now();
+      const elapsed = performance.now();
+      const now = performance.timeOrigin + elapsed;
       view.setUint32(Offset.seconds, Math.floor(now / 1000));
       view.setUint32(Offset.microseconds, Math.floor(now % 1000 * 1000));
       if (this.#settings.wideCounters) view.setBigUint64(Offset.number, BigInt(number));
@@ -96,7 +99,10 @@ export class DatagramStream implements DataStream {
       this.#tally.datagrams = number;
       const ahead = pacer.sent(datagram.length);
       if (ahead > 0) await pause(ahead);
-      else if (number % burst === 0) await turn();
+      else if (elapsed - turnedAt >= longestTurn) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turnedAt = performance.now();
+      }
     }
   }
 
@@ -141,11 +147,6 @@ export class DatagramStream implements DataStream {
     this.stop();
     this.#socket[Symbol.dispose]();
   }
-}
-
-/** A turn of the event loop, in which the stack works. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
 /** The largest datagram there is. */
