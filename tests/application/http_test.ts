@@ -381,7 +381,7 @@ stackTest("fetch takes a Request, decodes compressed bodies, and keeps cookies a
 stackTest("fetch says why it failed: refused, aborted, no answer in time", async (stack) => {
   await using client = createHttpClient(stack, { connectTimeout: 20, lookup: () => new Promise(() => {}) });
   const refused = await assertRejects(() => fetch(stack, "http://127.0.0.1:8000/", { client }), TypeError);
-  
+
   assert((refused.cause as Error) instanceof Deno.errors.ConnectionRefused);
   const late = await assertRejects(() => fetch(stack, "http://never.test/", { client }), TypeError);
   assertEquals((late.cause as Error).name, "TimeoutError");
