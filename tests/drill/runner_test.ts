@@ -232,6 +232,26 @@ Deno.test("a null pointer is no buffer, and what an option cannot be is refused"
   assertEquals(await outcome("+0 setsockopt(4, SOL_TCP, TCP_MAXSEG, [7], 4) = -1 EINVAL"), "ok x");
 });
 
+Deno.test("a value that makes no sense fails its script, and no other", async () => {
+  const outcomeOf = async (text: string) => formatResult("x", await runScript(text, "x"));
+  assertEquals(
+    await outcomeOf(`--local_ip=here\n${handshake}`),
+    'FAIL x:2 Cannot parse "here" as an IP address: write it like 192.0.2.1',
+  );
+  assertEquals(
+    await outcomeOf(`--mtu=40\n${handshake}`),
+    "FAIL x:2 Cannot use 40 as the MTU: give a whole number from 68 to 65535",
+  );
+  assertStringIncludes(
+    await outcomeOf(`\`sysctl net.inet.tcp.keepidle=-4\`\n${handshake}`),
+    'FAIL x:4 Cannot use -4 as the setting "keepAliveIdle"',
+  );
+  assertEquals(
+    await outcome("+0 < . 1:100001(100000) ack 1 win 65535"),
+    "FAIL x:8 a segment with 100000 bytes of data does not fit into an IP packet",
+  );
+});
+
 Deno.test("results as JSON, and the summary", () => {
   const failed = { kind: "fail", line: 3, column: null, message: "no" } as const;
   assertEquals(

@@ -24,6 +24,9 @@ const firstRemotePort = 40_000;
 const syn = 2;
 const handshakeFlags = 2 | 4 | 16;
 
+/** The longest segment that fits into a packet, in bytes. */
+const longestSegment = 65_535 - 20;
+
 /** TTL of packets that arrive, unless the script says another. */
 const usualTimeToLive = 255;
 
@@ -125,6 +128,9 @@ export class Packets {
     const header = 20 + optionBytes.length;
     if (header > 60) {
       throw new ScriptFailure(`these options take ${optionBytes.length} bytes, a header has room for 40`);
+    }
+    if (header + spec.length > longestSegment) {
+      throw new ScriptFailure(`a segment with ${spec.length} bytes of data does not fit into an IP packet`);
     }
     const bytes = new Uint8Array(header + spec.length);
     const view = new DataView(bytes.buffer);

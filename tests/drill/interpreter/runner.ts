@@ -78,6 +78,10 @@ export async function runScript(text: string, path: string, options: RunOptions 
     if (error instanceof ScriptSkipped || error instanceof UnsupportedPacket) {
       return { kind: "skip", reason: error.message };
     }
+    // The stack, or the platform, refuses a value of the script. Other scripts can still be run.
+    if (error instanceof Error) {
+      return { kind: "fail", line: run?.line ?? 1, column: null, message: error.message };
+    }
     throw error;
   } finally {
     await run?.close();
@@ -265,7 +269,7 @@ class Run {
       family: wanted,
       localAddress: own.get("local_ip") ?? null,
       remoteAddress: own.get("remote_ip") ?? null,
-      mtu: Number(own.get("mtu") ?? 1500),
+      mtu: mtuOf(own.get("mtu") ?? "1500"),
       profile: this.#profile,
       capture: this.#options.capture ?? null,
     });
@@ -292,6 +296,13 @@ class Run {
   #log(line: string): void {
     this.#options.log?.(line);
   }
+}
+
+/** The MTU that a script gives: no less than IPv4 must carry, no more than it can. */
+function mtuOf(text: string): number {
+  const mtu = Number(text);
+  if (Number.isInteger(mtu) && mtu >= 68 && mtu <= 65535) return mtu;
+  throw new ScriptFailure(`Cannot use ${text} as the MTU: give a whole number from 68 to 65535`);
 }
 
 /** A sum of times without the errors of its fractions: times of scripts are whole microseconds. */
