@@ -417,7 +417,8 @@ export class Stack implements AsyncDisposable {
     if (this.#tcpForwarding !== null) throw makeError("Busy", "Cannot forward connections: another handler has them");
     const { tcp, counters } = this;
     const onClose = () => this.#tcpForwarding = null;
-    const context = { wiring: { tcp, counters, random: this.#random }, onClose, onError: this.#logForwardError };
+    const wiring = { tcp, counters, random: this.#random };
+    const context = { wiring, keeper: this.#keeper, onClose, onError: this.#logForwardError };
     return this.#tcpForwarding = forwardTcp(context, handler, options);
   }
 
@@ -432,7 +433,8 @@ export class Stack implements AsyncDisposable {
     if (this.#udpForwarding !== null) throw makeError("Busy", "Cannot forward datagrams: another handler has them");
     const { udp, counters } = this;
     const onClose = () => this.#udpForwarding = null;
-    const context = { wiring: { udp, counters, networks: this.#networks }, onClose, onError: this.#logForwardError };
+    const wiring = { udp, counters, networks: this.#networks };
+    const context = { wiring, keeper: this.#keeper, onClose, onError: this.#logForwardError };
     return this.#udpForwarding = forwardUdp(context, this.#nics, handler, options);
   }
 

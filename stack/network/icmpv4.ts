@@ -38,6 +38,9 @@ import { TokenBucket } from "../token_bucket.ts";
 /** ICMP's protocol number. */
 const icmpNumber = 1;
 
+/** The traffic class without the two bits of ECN (RFC 3168 section 5). */
+const dscpMask = 0xfc;
+
 /** Bytes of transport header that every error quotes at least (RFC 792). */
 const quotedTransportBytes = 8;
 
@@ -241,7 +244,11 @@ export class Icmpv4 implements TransportProtocol, ErrorReporter {
     // Of a reply that is zero throughout, RFC 1624's sum comes out as the wrong one of two zeros; 0xffff fits any reply.
     view.setUint16(at + Icmpv4Field.checksum, after || 0xffff);
     this.counters.echoAnswered++;
-    return this.#network.push(packet, path);
+    // RFC 1349 section 5.1: a reply has the request's type of service. The path is shared with the errors, which do not.
+    path.trafficClass = packet.trafficClass & dscpMask;
+    const verdict = this.#network.push(packet, path);
+    path.trafficClass = 0;
+    return verdict;
   }
 
   #passReply(packet: Packet): Verdict {

@@ -170,6 +170,11 @@ export class Ipv4 implements NetworkProtocol {
     this.#paths.lowerMtu(path, mtu);
   }
 
+  /** As {@linkcode NetworkProtocol.renew}. */
+  renew(path: Path): boolean {
+    return path.generation === this.#routes.generation || this.#paths.refresh(path);
+  }
+
   /** As {@linkcode NetworkProtocol.reject}. */
   reject(packet: Packet, kind: ErrorKind): Verdict {
     if (this.reporter === null) return drop(packet);
@@ -202,7 +207,7 @@ export class Ipv4 implements NetworkProtocol {
     packet.destinationAt = at + Ipv4Field.destination;
     packet.family = 4;
     packet.protocol = path.protocol;
-    if (path.generation !== this.#routes.generation && !this.#paths.refresh(path)) {
+    if (!this.renew(path)) {
       this.counters.noRoute++;
       return this.#fail(packet, ErrorKind.networkUnreachable, 0);
     }

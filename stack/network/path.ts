@@ -75,6 +75,11 @@ export interface NetworkProtocol extends Protocol<Path> {
    */
   lowerMtu(path: Path, mtu: number): void;
   /**
+   * Brings a path up to date after routes or addresses have changed. Returns false when there is no way any more, or its
+   * source is no longer ours: another one has to be looked for.
+   */
+  renew(path: Path): boolean;
+  /**
    * Answers a received packet with an ICMP error where the RFCs and the rate limit allow one. `packet.networkAt` is
    * set and the packet is as it came from the wire from there on. Consumes the packet.
    */

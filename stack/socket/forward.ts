@@ -12,6 +12,7 @@ import { TcpForwarder, type TcpForwarderOptions, type TcpRequest } from "../tran
 import { UdpForwarder, type UdpForwarderOptions, type UdpRequest } from "../transport/forwarder_udp.ts";
 import type { ConnectionSettings } from "../transport/tcp/user.ts";
 import { DatagramConn } from "./datagram_conn.ts";
+import type { ProgramKeeper } from "./hold.ts";
 import { checkNumber, toNetAddr } from "./options.ts";
 import { TcpConn } from "./tcp_conn.ts";
 
@@ -86,6 +87,8 @@ export interface Forwarding extends Disposable {
 export interface ForwardContext<ForwarderOptions> {
   /** What the forwarder is made of, but for what the user says. */
   wiring: ForwarderOptions;
+  /** Who keeps the program running while connections and flows are waited for. */
+  keeper: ProgramKeeper;
   /** Called when the forwarding ends. */
   onClose: () => void;
   /** Told of what the handler throws. */
@@ -103,7 +106,8 @@ export function forwardTcp(
   const forwarder = new TcpForwarder({
     ...context.wiring,
     pending,
-    onRequest: (request) => decide(handler, toTcpRequest(forwarder, request), () => forwarder.refuse(request), onError),
+    onRequest: (request) =>
+      decide(handler, toTcpRequest(forwarder, request, context.keeper), () => forwarder.refuse(request), onError),
   });
   return forwardingOf(forwarder, context.onClose);
 }
@@ -121,12 +125,12 @@ export function forwardUdp(
     ...context.wiring,
     flows,
     onRequest: (request) =>
-      decide(handler, toUdpRequest(forwarder, request, nics), () => forwarder.refuse(request), onError),
+      decide(handler, toUdpRequest(forwarder, request, nics, context.keeper), () => forwarder.refuse(request), onError),
   });
   return forwardingOf(forwarder, context.onClose);
 }
 
-function toTcpRequest(forwarder: TcpForwarder, request: TcpRequest): TcpForwardRequest {
+function toTcpRequest(forwarder: TcpForwarder, request: TcpRequest, keeper: ProgramKeeper): TcpForwardRequest {
   const { local, remote } = request;
   return {
     localAddr: toNetAddr("tcp", local),
@@ -134,7 +138,7 @@ function toTcpRequest(forwarder: TcpForwarder, request: TcpRequest): TcpForwardR
     accept(settings = {}): Promise<TcpConn> {
       const { promise, resolve, reject } = Promise.withResolvers<TcpConn>();
       const accepted = forwarder.accept(request, settings, (connection) => {
-        if (connection !== null) resolve(new TcpConn(connection));
+        if (connection !== null) resolve(new TcpConn(connection, keeper));
         else reject(makeError("ConnectionReset", `Cannot accept ${between(remote, local)}: its peer has given it up`));
       });
       if (!accepted) reject(answered(remote, local));
@@ -146,7 +150,12 @@ function toTcpRequest(forwarder: TcpForwarder, request: TcpRequest): TcpForwardR
   };
 }
 
-function toUdpRequest(forwarder: UdpForwarder, request: UdpRequest, nics: readonly Nic[]): UdpForwardRequest {
+function toUdpRequest(
+  forwarder: UdpForwarder,
+  request: UdpRequest,
+  nics: readonly Nic[],
+  keeper: ProgramKeeper,
+): UdpForwardRequest {
   const { socket } = request;
   const { local, remote } = socket;
   return {
@@ -154,7 +163,7 @@ function toUdpRequest(forwarder: UdpForwarder, request: UdpRequest, nics: readon
     remoteAddr: toNetAddr("udp", remote!),
     accept(): DatagramConn {
       if (!forwarder.accept(request)) throw answered(remote!, local);
-      return new DatagramConn(socket, nics);
+      return new DatagramConn(socket, nics, keeper);
     },
     refuse(): void {
       if (!forwarder.refuse(request)) throw answered(remote!, local);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { IpAddress } from "../address.ts";
+import { IpAddress } from "../address.ts";
 import { type ErrorName, makeError } from "../errors.ts";
 import type { Nic } from "../link/nic.ts";
 import type { Path } from "../network/path.ts";
@@ -138,6 +138,8 @@ export class UdpSocket implements Flow<UdpSocket> {
   readonly #queue: DatagramQueue;
   readonly #memberships: { nic: Nic; group: IpAddress }[] = [];
   #paths: (UdpPath | null)[] | null = null;
+  /** By place in `#paths`: a peer's IPv4 address, and which of ours it has written to last. */
+  #heardOn: Uint32Array<ArrayBuffer> | null = null;
   #session: UdpSession | null = null;
   #failure: ErrorName | null = null;
   #closed = false;
@@ -285,6 +287,7 @@ export class UdpSocket implements Flow<UdpSocket> {
       this.dropped++;
       return false;
     }
+    if (this.local.address.isUnspecified && packet.family === 4 && !packet.multicast) this.#noteAddress(packet);
     this.onReceivable?.();
     return true;
   }
@@ -311,16 +314,46 @@ export class UdpSocket implements Flow<UdpSocket> {
     throw makeError(name, `Cannot ${doing} ${formatEndpoint(this.remote!)}: ${what}`);
   }
 
+  /** RFC 1122 section 4.1.3.5: an answer comes from the address that was asked. */
+  #noteAddress({ view, sourceAt, destinationAt }: Packet): void {
+    const heardOn = this.#heardOn ??= new Uint32Array(2 * pathEntries);
+    const place = 2 * (view.getUint8(sourceAt + 3) & (pathEntries - 1));
+    heardOn[place] = view.getUint32(sourceAt);
+    heardOn[place + 1] = view.getUint32(destinationAt);
+  }
+
+  /** Our address that a peer has written to last, or 0. */
+  #addressFor(peer: IpAddress): number {
+    const heardOn = this.#heardOn;
+    if (heardOn === null || peer.family !== 4) return 0;
+    const place = 2 * (peer.bytes[3]! & (pathEntries - 1));
+    return heardOn[place] === peer.words[0] ? heardOn[place + 1]! : 0;
+  }
+
+  /** The path from the address that was asked, which may have been removed since: it is forgotten then. */
+  #findFrom(asked: number, peer: IpAddress, nic: Nic | null): UdpPath | null {
+    if (asked === 0) return null;
+    const found = this.#host.findPath(peer, IpAddress.fromUint32(asked), nic);
+    if (found === null) this.#heardOn = null;
+    return found;
+  }
+
   #pathTo(destination: Endpoint): UdpPath {
     const { address } = destination;
     const nic = address.isMulticast ? this.settings.multicastNic : null;
     const paths = this.#paths ??= new Array(this.remote === null ? pathEntries : 1).fill(null);
     const place = address.bytes[address.bytes.length - 1]! & (paths.length - 1);
     const known = paths[place];
-    if (known != null && known.multicastNic === nic && known.path.destination.equals(address)) return known;
+    const asked = this.#addressFor(address);
+    if (
+      known != null && known.multicastNic === nic && known.path.destination.equals(address) &&
+      (asked === 0 || known.path.source.words[0] === asked) && known.path.network.renew(known.path)
+    ) return known;
     const { address: local } = this.local;
     const source = local.isUnspecified || local.isMulticast || local.isBroadcast ? null : local;
-    const found = local.family === address.family ? this.#host.findPath(address, source, nic) : null;
+    const found = local.family !== address.family
+      ? null
+      : this.#findFrom(asked, address, nic) ?? this.#host.findPath(address, source, nic);
     if (found === null) {
       throw makeError("NetworkUnreachable", `Cannot send to ${formatEndpoint(destination)}: there is no route to it`);
     }

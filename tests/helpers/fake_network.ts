@@ -118,6 +118,10 @@ export class FakeNetwork implements NetworkProtocol, Networks {
     return null;
   }
 
+  renew(_path: Path): boolean {
+    return true;
+  }
+
   reject(packet: Packet, kind: ErrorKind): Verdict {
     this.rejected.push(kind);
     packet.release();
