@@ -100,9 +100,6 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   #settings: Readonly<ConnectionSettings>;
   #state: State = State.closed;
   #failure: Failure | null = null;
-  /** Whether FIN is to follow as soon as the handshake is complete. */
-  #shutdownWaits = false;
-  #resetByPeer = false;
   #finished = false;
   readonly #timestampOffset: number;
   #strayTokens = strayAcknowledgementBurst;
@@ -303,13 +300,11 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** The handshake is complete. */
   established(): void {
     this.setState(State.established);
-    this.fastOpen?.settle(false);
+    this.fastOpen?.settle();
     this.timers.update();
     this.parent?.established(this);
     this.observer?.established();
-    if (!this.#shutdownWaits || this.#finished) return;
-    this.#shutdownWaits = false;
-    this.shutdown();
+    if (this.fastOpen?.shutdownWaits) this.shutdown();
   }
 
   /** The peer has sent something that is certainly its own. */
@@ -459,7 +454,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Takes bytes for sending and returns how many. */
   send(source: Uint8Array): number {
     if (this.#finished || this.#state === State.timeWait) return 0;
-    const length = this.#shutdownWaits ? 0 : this.sender.append(source);
+    const length = this.fastOpen?.shutdownWaits ? 0 : this.sender.append(source);
     if (this.deferred) this.proceed();
     else if (length > 0) this.#output();
     return length;
@@ -470,8 +465,10 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (this.#finished || this.sender.finQueued) return;
     this.proceed();
     // FIN would lead out of SYN-RECEIVED while the SYN and ACK may still have to be sent again.
-    this.#shutdownWaits = this.openedFast;
-    if (this.#shutdownWaits) return;
+    if (this.openedFast) {
+      this.fastOpen!.shutdownWaits = true;
+      return;
+    }
     this.sender.finQueued = true;
     this.#output();
   }
@@ -516,7 +513,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** The peer gives up a handshake that it began, by RST or by a new SYN. */
   handshakeReset(): void {
     const { openedFast } = this;
-    this.#resetByPeer = true;
+    if (this.fastOpen !== null) this.fastOpen.reset = true;
     if (openedFast) this.fail("ConnectionReset", "The peer reset the connection");
     else this.finish(null);
   }
@@ -532,7 +529,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.#finished = true;
     this.#failure = failure;
     this.timers.dispose();
-    this.fastOpen?.settle(this.#resetByPeer);
+    this.fastOpen?.settle();
     this.sender.clear();
     if (this.abandoned) this.receiver.discard();
     else this.receiver.stop();

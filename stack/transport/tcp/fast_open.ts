@@ -96,6 +96,10 @@ export class FastOpenHandshake {
   lost: boolean = false;
   /** Server: where the connection is counted while data flow before the handshake is complete; otherwise null. */
   pending: PendingFastOpens | null;
+  /** Server: whether FIN is to follow as soon as the handshake is complete. */
+  shutdownWaits: boolean = false;
+  /** Server: whether the peer has given the handshake up. */
+  reset: boolean = false;
   /** Whether the other end has taken data of the SYN, or we have. */
   succeeded: boolean = false;
 
@@ -108,8 +112,8 @@ export class FastOpenHandshake {
   }
 
   /** The handshake is complete, or the connection is over. */
-  settle(reset: boolean): void {
-    this.pending?.settle(reset);
+  settle(): void {
+    this.pending?.settle(this.reset);
     this.pending = null;
   }
 }

@@ -156,6 +156,20 @@ tcpTest("server: a place that is freed by a reset stays taken for a minute", (t)
   t.receives(syn).sends("S. 0:0(0) ack 11");
 });
 
+tcpTest("server: while SYN cookies are sent, a good Fast Open cookie counts for nothing", (t) => {
+  t.listen({}, 16, true);
+  for (let port = 6000; port < 6128; port++) {
+    t.peerPort = port;
+    t.receives(`S 0:0(0) win 65535 <${options}>`);
+  }
+  t.takeSent();
+  t.peerPort = 5000;
+  t.receives(`S 0:10(10) win 65535 <${options},FO ${cookieOfPeer(t)}>`);
+  const [answer] = t.takeSent();
+  assertEquals([answer!.flags, answer!.ack, answer!.options!.includes("FO")], ["S.", 1, false]);
+  assertEquals([t.tcp.counters.synCookiesSent, t.tcp.counters.fastOpenPassive], [1, 0]);
+});
+
 tcpTest("server: a full accept queue drops SYNs with cookies as it does others", (t) => {
   t.listen({}, 1, true);
   t.receives(`S 0:10(10) win 65535 <${options},FO ${cookieOfPeer(t)}>`).sends("S. 0:0(0) ack 11");
