@@ -35,6 +35,8 @@ function packetTooBig(connection: Connection, mtu: number): void {
   if (believed >= path.mtu) return;
   path.network.lowerMtu(path, believed);
   connection.fitSegments();
+  // RFC 7413 section 4.2.1: a SYN with data has other ways to fail; it is sent again at once, without them.
+  if (connection.state === State.synSent) return sender.bytesSent > 0 ? connection.sendSyn() : undefined;
   sender.recovery.segmentsTooBig(sender.segmentBytes);
   connection.queueFlush();
 }
