@@ -4,11 +4,15 @@
  * @module
  */
 
+import { isHangUpIgnored } from "../ffi/signals.ts";
 import type { Logger } from "../mod.ts";
 
 const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
-/** Listens for SIGINT, SIGTERM and SIGHUP, which a terminal sends when it is closed, until it is disposed. */
+/**
+ * Listens for SIGINT, SIGTERM and SIGHUP, which a terminal sends when it is closed, until it is disposed. Under `nohup`,
+ * SIGHUP does nothing.
+ */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   #exitCode: number | null = null;
@@ -16,8 +20,11 @@ export class Interruption implements Disposable {
 
   /** Starts to listen. `endAtOnce` is called before the second signal ends the program: it undoes what cannot stay. */
   constructor(logger: Logger, endAtOnce: () => void) {
+    const outlivesTerminal = isHangUpIgnored();
     for (const [name, number] of Object.entries(signals) as [keyof typeof signals, number][]) {
       const handler = () => {
+        // Left to itself, Deno ends at SIGHUP once it listens to any signal.
+        if (name === "SIGHUP" && outlivesTerminal) return;
         if (!this.#controller.signal.aborted) {
           logger.debug(`${name}: closing`);
           this.#exitCode = 128 + number;

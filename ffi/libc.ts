@@ -39,6 +39,8 @@ export interface LibcCalls {
   recv(descriptor: number, buffer: BufferSource, length: number, flags: number): number;
   /** recvmsg(2) */
   recvmsg(descriptor: number, message: BufferSource, flags: number): number;
+  /** sigaction(2); without a new action, it only tells the present one. */
+  sigaction(signal: number, action: null, present: BufferSource): number;
   /** unshare(2) */
   unshare(flags: number): number;
   /** setns(2) */
@@ -63,6 +65,7 @@ const table = {
   send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
   recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  sigaction: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   unshare: { parameters: ["i32"], result: "i32" },
   setns: { parameters: ["i32", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Rtnetlink } from "../../mod.ts";
 import { kernelTest, run } from "../kernel/namespace.ts";
-import { RunningProgram, runToEnd } from "./run_program.ts";
+import { programCommand, RunningProgram, runToEnd } from "./run_program.ts";
 
 /** A veth pair: `veth0` with 192.0.2.1/24, and `out0`, with 192.0.2.2/24 where the host is to have that too. */
 async function makeVeth(hasAddress = false): Promise<void> {
@@ -58,6 +58,21 @@ kernelTest("the host's own address is not shared, but taken over with --guard", 
     assertEquals(await run("nft", "list", "ruleset"), "", signal);
   }
 }, { programs: ["ip", "nft"] });
+
+kernelTest("a program under nohup outlives its terminal", async () => {
+  const child = programCommand("echo", [], ["nohup"]).spawn();
+  try {
+    await run("sh", "-c", "until ping -c 1 -W 1 192.0.2.2; do :; done");
+    child.kill("SIGHUP");
+    assertStringIncludes(await run("ping", "-c", "3", "-i", "0.05", "192.0.2.2"), "3 received");
+    child.kill("SIGTERM");
+    assertEquals((await child.output()).code, 0);
+  } catch (error) {
+    child.kill("SIGKILL");
+    await child.output();
+    throw error;
+  }
+}, { programs: ["ping", "nohup"] });
 
 kernelTest("a killed program leaves no rule, no promiscuous mode and no device behind", async () => {
   await makeVeth(true);
