@@ -7,7 +7,7 @@
 
 import type { Path } from "../../network/path.ts";
 import type { ErrorName } from "../../errors.ts";
-import { add, after, distance } from "../../sequence.ts";
+import { distance } from "../../sequence.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Flow } from "../flow_table.ts";
 import type { TcpContext } from "./context.ts";
@@ -223,27 +223,6 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   /** Whether data flow already although the handshake is not complete: we took those of the peer's SYN (RFC 7413). */
   get openedFast(): boolean {
     return this.#state === State.synReceived && this.fastOpen !== null && this.fastOpen.pending !== null;
-  }
-
-  /** The peer has answered our SYN, as far as Fast Open is concerned (RFC 7413 section 4.2.1). */
-  fastOpenAnswered({ options }: Segment): void {
-    const { fastOpen, sender, context } = this;
-    if (fastOpen === null) return;
-    const { cache } = context.fastOpen;
-    const { address } = this.remote;
-    if (!fastOpen.lost) cache.answered(address, options.maximumSegmentSize);
-    if (options.fastOpenBytes > 0) {
-      const cookie = options.fastOpenCookie.slice(0, options.fastOpenBytes);
-      cache.learn(address, cookie, options.fastOpenExperimental, options.maximumSegmentSize);
-    }
-    if (sender.bytesSent === 0) return;
-    fastOpen.succeeded = after(sender.sndUna, add(sender.initialSequence, 1));
-    if (fastOpen.succeeded) context.counters.fastOpenActive++;
-    else if (options.fastOpenBytes <= 0) cache.refused(address);
-    if (sender.scoreboard.count === 0) return;
-    // What the server did not take was not lost on the way: it is sent again at once, and the window stays.
-    context.counters.fastOpenActiveRefused++;
-    sender.recovery.segmentsTooBig(0);
   }
 
   /** Sends the SYN, or the SYN and ACK, again or for the first time. */

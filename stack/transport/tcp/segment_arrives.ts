@@ -7,6 +7,7 @@
 
 import { segmentCount } from "../../link/segmentation.ts";
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
+import { fastOpenAnswered } from "./active_open.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Connection } from "./connection.ts";
 import { agreesToEcn, asksForEcn, Ecn } from "./ecn.ts";
@@ -64,7 +65,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
   }
   if (context.options.ecn === "request" && agreesToEcn(segment.flags)) connection.ecn = new Ecn();
   takeAcknowledgement(connection, segment);
-  connection.fastOpenAnswered(segment);
+  fastOpenAnswered(connection, segment);
   sender.setWindow(segment.sequence, segment.acknowledgement, segment.window);
   connection.receiver.ackNeed = AckNeed.now;
   connection.established();
