@@ -37,19 +37,25 @@ export interface Certificate extends CertifiedKey {
 }
 
 /**
+ * Checks the options before anything is opened.
+ *
+ * @throws {UsageError} If only one of the two files is named.
+ */
+export function checkCertificateOptions({ cert, key }: CertificateValues): void {
+  if ((cert === null) === (key === null)) return;
+  throw new UsageError(
+    `Option --${cert === null ? "key" : "cert"} needs --${cert === null ? "cert" : "key"} beside it`,
+  );
+}
+
+/**
  * The certificate that the options ask for; null if they do not ask for TLS.
  *
  * @param names Names and addresses that a certificate made here is to be good for.
- * @throws {UsageError} If only one of the two files is named.
  * @throws {Error} If a file cannot be read, or holds no certificate.
  */
 export async function certificateFor(values: CertificateValues, names: readonly string[]): Promise<Certificate | null> {
   const { tls, cert, key } = values;
-  if ((cert === null) !== (key === null)) {
-    throw new UsageError(
-      `Option --${cert === null ? "key" : "cert"} needs --${cert === null ? "cert" : "key"} beside it`,
-    );
-  }
   if (cert !== null && key !== null) return withFingerprint(await readPem(cert), await readPem(key));
   return tls ? await makeCertificate(names) : null;
 }

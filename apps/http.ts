@@ -6,7 +6,7 @@
 
 import type { Logger } from "../mod.ts";
 import { type HttpServer, serve } from "../stack/application/http.ts";
-import { certificateFor, certificateOptions } from "./certificate.ts";
+import { certificateFor, certificateOptions, checkCertificateOptions } from "./certificate.ts";
 import { errorLine, ExitCode, type Option, type Program, runProgram, UsageError, type Values } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
 import { Site } from "./http/site.ts";
@@ -63,6 +63,7 @@ async function checkFolder(folder: string | null): Promise<string | null> {
 
 async function http(values: Values<typeof options>, folder: string | null, logger: Logger): Promise<number> {
   await checkFolder(folder);
+  checkCertificateOptions(values);
   const { "max-body": maxBodyBytes } = values;
   return await withStack(values, logger, async ({ stack, link, interruption }: LinkSession) => {
     const { address } = link.address;

@@ -7,7 +7,7 @@
 import type { Logger } from "../mod.ts";
 import { serve as serveHttp } from "../stack/application/http.ts";
 import { connectWebSocket } from "../stack/application/websocket.ts";
-import { certificateFor, certificateOptions } from "./certificate.ts";
+import { certificateFor, certificateOptions, checkCertificateOptions } from "./certificate.ts";
 import { errorLine, ExitCode, type Option, type Program, runProgram, toggle, UsageError, type Values } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
 import { logLevel, startLogging } from "./logging.ts";
@@ -122,6 +122,7 @@ function parseUrl(text: string | undefined): URL {
 
 async function ws(values: Values<typeof options>, operands: readonly string[], logger: Logger): Promise<number> {
   const [command = "serve", ...rest] = operands;
+  checkCertificateOptions(values);
   const surplus = rest[command === "connect" ? 1 : 0];
   if (surplus !== undefined) throw new UsageError(`Unexpected argument "${surplus}"`);
   if (command === "serve") return await withStack(values, logger, (session) => serve(values, session, logger));
