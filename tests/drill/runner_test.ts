@@ -182,6 +182,7 @@ Deno.test("settings that FreeBSD's scripts begin with bring that system's habits
 +0 > . 1:1(0) ack 101 win 65535`;
   const space = "`sysctl -w net.inet.tcp.recvspace=65536`\n";
   assertEquals(formatResult("x", await runScript(space + handshake + flow, "x")), "ok x");
+  assertEquals(await outcome(flow, { settings: [["system", "freebsd"]] }), "ok x");
   assertEquals(
     await outcome(flow),
     "FAIL x:9 expected it at 0.240, > . 1:1(0) ack 101 win 65435 came at 0.200",

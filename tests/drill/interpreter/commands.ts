@@ -31,7 +31,7 @@ export function runCommand(command: string, profile: Profile, stack: Stack | nul
     if (actual === Number(count[2])) return null;
     throw new ScriptFailure(`expected ${count[2]} connections in ${count[1]}, there are ${actual}`);
   }
-  if (/\bdefaults\.sh\b/.test(command)) profile.assumeLinux();
+  if (/\bdefaults\.sh\b/.test(command)) profile.assume("linux");
   const settings = settingsOf(command);
   const unknown = settings.filter(([name, value]) => !profile.set(name, value)).map(([name]) => name);
   if (unknown.length > 0) return `nothing here is called ${unknown.join(", ")}`;

@@ -77,52 +77,60 @@ export class Profile {
    */
   set(name: string, value: string): boolean {
     const dotted = name.replaceAll("/", ".");
-    if (/^(?:net\.inet6?|kern\.ipc)\./.test(dotted)) this.#assumeFreeBsd();
+    if (/^(?:net\.inet6?|kern\.ipc)\./.test(dotted)) this.assume("freebsd");
     const short = dotted.replace(
       /^(?:proc\.sys\.)?(?:net\.(?:ipv4|ipv6|inet\.tcp|inet|core)\.|kern\.ipc\.)?/,
       "",
     );
     const change = changes[short];
     if (change === undefined) return false;
-    this.#chosen.add(short);
+    this.#chosen.add(meanings[short] ?? short);
     const known = change(this, value.trim().replaceAll(/^["']|["']$/g, "")) !== false;
     this.onChange?.();
     return known;
   }
 
-  /** A script that names settings of FreeBSD takes that system's habits for granted. */
-  #assumeFreeBsd(): void {
-    this.#assume(freeBsdHabits);
-  }
-
-  /** Settings that Linux's scripts share: those of the `defaults.sh` that they begin with. */
-  assumeLinux(): void {
-    this.#assume(linuxHabits);
+  /** Makes settings that the scripts of a system take for granted, as far as nothing else was said of them. */
+  assume(system: System): void {
+    this.#assume(habits[system]);
     this.onChange?.();
   }
 
-  /** Makes settings of which nothing else was said. */
-  #assume(habits: readonly (readonly [name: string, value: string])[]): void {
-    for (const [name, value] of habits) {
-      if (this.#chosen.has(name)) continue;
-      this.#chosen.add(name);
+  #assume(settings: readonly (readonly [name: string, value: string])[]): void {
+    for (const [name, value] of settings) {
+      const meaning = meanings[name] ?? name;
+      if (this.#chosen.has(meaning)) continue;
+      this.#chosen.add(meaning);
       changes[name]!(this, value);
     }
   }
 }
 
-/**
- * FreeBSD delays acknowledgements from the first segment on, its buffers may grow to 2 MiB, and a full accept queue
- * does not keep it from remembering handshakes.
- */
-const freeBsdHabits = [["quick-acks", "0"], ["receive-buffer", "2097152"], ["syn-cookies", "0"]] as const;
+/** A system whose scripts take something for granted. */
+export type System = keyof typeof habits;
 
-const linuxHabits = [
-  ["receive-buffer", String(15 * 1024 * 1024)],
-  ["tcp_ecn", "0"],
-  ["tcp_fastopen", String(FastOpenBits.client | FastOpenBits.server | FastOpenBits.allListeners)],
-  ["tcp_fastopen_key", usualFastOpenKey],
-] as const;
+const habits = {
+  // Acknowledgements are delayed from the first segment on, buffers may grow to 2 MiB, and a full accept queue does not
+  // keep the system from remembering handshakes.
+  freebsd: [["quick-acks", "0"], ["receive-buffer", "2097152"], ["recvspace", "65536"], ["syn-cookies", "0"]],
+  // What the `defaults.sh` sets that scripts begin with.
+  linux: [
+    ["receive-buffer", String(15 * 1024 * 1024)],
+    ["tcp_ecn", "0"],
+    ["tcp_fastopen", String(FastOpenBits.client | FastOpenBits.server | FastOpenBits.allListeners)],
+    ["tcp_fastopen_key", usualFastOpenKey],
+  ],
+} as const;
+
+/** Names of settings of systems, and this program's own for what they set. */
+const meanings: Readonly<Record<string, string>> = {
+  recvspace: "receive-window",
+  maxsockbuf: "receive-buffer",
+  tcp_rmem: "receive-buffer",
+  syncookies: "syn-cookies",
+  tcp_syncookies: "syn-cookies",
+  "ecn.enable": "tcp_ecn",
+};
 
 type Change = (profile: Profile, value: string) => void | boolean;
 
@@ -183,9 +191,15 @@ const sendBuffer: Change = (profile, value) => {
   profile.settings.sendBufferBytes = Math.min(last(value), largestBuffer);
 };
 
+const system: Change = (profile, value) => {
+  if (!Object.hasOwn(habits, value)) return false;
+  profile.assume(value as System);
+};
+
 const congestion: Change = (profile, value) => profile.chooseCongestionControl(value);
 
 const changes: Readonly<Record<string, Change>> = {
+  system,
   tcp_sack: flag("selectiveAcknowledgements"),
   "sack.enable": flag("selectiveAcknowledgements"),
   tcp_ecn: ecn,
