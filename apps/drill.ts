@@ -91,6 +91,7 @@ const program: Program<typeof options> = {
     ["-v script.pkt", "run one script and show the exchange"],
     ["--ignore=options,window suite/", "run a suite that was written for another system"],
     ["--set tcp_sack=0 --set tcp_timestamps=0 suite/", "run it without these options"],
+    ["--set system=freebsd suite/", "start the stack with what scripts for FreeBSD take for granted"],
   ],
 };
 
