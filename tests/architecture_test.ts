@@ -132,6 +132,23 @@ Deno.test("the library imports nothing by a bare or absolute name, whether or no
   }
 });
 
+Deno.test("the adaptors take packages from stack/application/deps/ only, in the versions of deno.json", async () => {
+  const { imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", project))) as {
+    imports: Record<string, string>;
+  };
+  const versions = Object.values(imports);
+  let packages = 0;
+  for (const [path, { text }] of sources) {
+    if (!path.startsWith("stack/application/")) continue;
+    for (const specifier of specifiersIn(text).filter((specifier) => !/^(?:\.\.?\/|node:)/.test(specifier))) {
+      assert(path.startsWith("stack/application/deps/"), `${path} imports ${specifier}`);
+      assert(versions.some((version) => specifier === version || specifier.startsWith(`${version}/`)), specifier);
+      packages++;
+    }
+  }
+  assertGreater(packages, 3);
+});
+
 Deno.test("stack/ uses no value of the Deno namespace, no timer, clock or chance of the platform", () => {
   for (const [path, { code }] of sources) {
     if (!path.startsWith("stack/") || !isLibrary(path)) continue;

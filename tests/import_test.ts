@@ -88,3 +88,56 @@ for (const way of Object.keys(waysFrom("/"))) {
     }
   });
 }
+
+/** What another project does with the entries that need packages. */
+const applicationProgram = (folder: string) =>
+  `import { Stack } from "${folder}/full.ts";
+import { serve } from "${folder}/http.ts";
+import { upgradeWebSocket, connectWebSocket } from "${folder}/websocket.ts";
+import { listenTls } from "${folder}/tls.ts";
+import { toDuplex } from "${folder}/node.ts";
+import { DnsServer, Hosts, resolveDns } from "${folder}/dns.ts";
+
+const stack: Stack = new Stack({ dns: { nameServers: [{ ipAddr: "127.0.0.1" }] } });
+const dns = new DnsServer(stack, { nameServers: [], hosts: new Hosts("127.0.0.1 host.test") });
+const server = serve(stack, { port: 80 }, (request: Request): Response => {
+  if (request.headers.get("upgrade") !== "websocket") return new Response("over HTTP");
+  const { socket, response } = upgradeWebSocket(request);
+  socket.on("open", () => socket.send("over WebSocket"));
+  return response;
+});
+console.log(await (await stack.fetch("http://host.test/")).text());
+const socket = await connectWebSocket(stack, "ws://127.0.0.1/");
+await new Promise<void>((resolve) => socket.on("message", (data) => resolve(console.log(new TextDecoder().decode(data)))));
+socket.terminate();
+console.log(await resolveDns(stack, "host.test", "A", { nameServer: { ipAddr: "127.0.0.1" } }));
+console.log(typeof listenTls, typeof toDuplex);
+server.abort();
+await dns.close();
+await stack.close();
+`;
+
+Deno.test("another project imports the entries with packages, whatever its import map, offline once they are cached", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "tapstack-import-" });
+  try {
+    await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ imports: { ws: "./nothing.ts" } }));
+    const entries = new URL("stack/application", project).href;
+    await Deno.writeTextFile(`${folder}/main.ts`, applicationProgram(entries));
+    const run = ["run", "--check", "--no-prompt", "--allow-env", "--allow-sys", "--cached-only", "main.ts"];
+    const [command, ...args] = [...withoutNetwork, Deno.execPath(), ...run];
+    const { code, stdout, stderr } = await new Deno.Command(command!, {
+      args,
+      cwd: folder,
+      env: { DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1" },
+      stdin: "null",
+      signal: AbortSignal.timeout(60_000),
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    assertEquals(
+      { code, output: code === 0 ? text(stdout) : text(stdout) + text(stderr) },
+      { code: 0, output: 'over HTTP\nover WebSocket\n[ "127.0.0.1" ]\nfunction function\n' },
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
