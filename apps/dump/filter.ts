@@ -36,7 +36,7 @@ const kinds: ReadonlySet<string> = new Set(["host", "net", "port", "portrange"])
 const operators: Readonly<Record<string, string>> = { "&&": "and", "||": "or", "!": "not" };
 
 /** Shows every frame. */
-export const everything: Filter = () => true;
+const everything: Filter = () => true;
 
 /**
  * Reads a filter; an empty text lets everything pass.

@@ -21,9 +21,13 @@ export interface StepResult {
 
 /** A reservation, as data. */
 export interface HeldPort {
+  /** `tcp` or `udp`. */
   readonly protocol: string;
+  /** The local address; the unspecified address stands for all. */
   readonly address: string;
+  /** The port. */
   readonly port: number;
+  /** Who else may hold it: `exclusive`, `reuse` or `flow`. */
   readonly sharing: string;
 }
 

@@ -10,6 +10,7 @@ import { wholeNumber } from "../values.ts";
 
 /** A request to reserve a port. */
 export interface Reserve {
+  /** What it is. */
   readonly kind: "reserve";
   /** The transport protocol's number. */
   readonly protocol: number;
@@ -25,6 +26,7 @@ export interface Reserve {
 
 /** A request to give back what an earlier step was granted. */
 export interface Free {
+  /** What it is. */
   readonly kind: "free";
   /** The step, from 1. */
   readonly step: number;

@@ -85,6 +85,11 @@ export class RunningProgram implements AsyncDisposable {
     return new RunningProgram(programCommand(name, args).spawn());
   }
 
+  /** Starts a program by a command that runs it, as in {@linkcode programCommand}. */
+  static startBy(wrapper: readonly string[], name: string, ...args: string[]): RunningProgram {
+    return new RunningProgram(programCommand(name, args, wrapper).spawn());
+  }
+
   async #collect(stream: ReadableStream<Uint8Array<ArrayBuffer>>, into: string[]): Promise<void> {
     let rest = "";
     for await (const text of stream.pipeThrough(new TextDecoderStream())) {

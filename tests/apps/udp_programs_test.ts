@@ -107,17 +107,15 @@ kernelTest("udpserver --echo returns every datagram, prints it, and ends when it
 
 kernelTest("udpserver sends the lines of its input to the last sender", async () => {
   const wrapper = ["sh", "-c", `printf 'first\\nsecond\\n' | "$0" "$@"`];
-  const outcome = programCommand("udpserver", ["9000", "--json", "-w", "1500ms"], wrapper).output();
-  await using socket = await KernelSocket.bind("0.0.0.0", 9001);
-  // The server is ready when the stack answers; what comes earlier is lost.
-  await run("sh", "-c", "until ping -c 1 -W 1 192.0.2.2 > /dev/null 2>&1; do sleep 0.05; done");
+  await using server = RunningProgram.startBy(wrapper, "udpserver", "9000", "--json", "-w", "1s");
+  await server.line(/^Receiving on/);
+  await using socket = await KernelSocket.bind("192.0.2.1", 9001);
   await socket.send(encode("hi"), "192.0.2.2", 9000);
   assertEquals((await socket.receive()).bytes, encode("first\n"));
   assertEquals((await socket.receive()).bytes, encode("second\n"));
-  const { code, stdout } = await outcome;
-  assertEquals(code, 0);
-  assertEquals(lines(stdout), ['{"from":"192.0.2.1:9001","bytes":2,"text":"hi"}']);
-}, { programs: ["ping"] });
+  assertEquals(await server.code(), 0);
+  assertEquals(server.output, ['{"from":"192.0.2.1:9001","bytes":2,"text":"hi"}']);
+});
 
 kernelTest("udpserver joins a multicast group", async () => {
   await using server = RunningProgram.start("udpserver", "9000", "--group", "239.1.2.3");
