@@ -16,6 +16,9 @@ import { PACKET_AUXDATA, PacketReceiver, SOL_PACKET } from "./packet_message.ts"
 import { type LinkInfo, Rtnetlink } from "./rtnetlink.ts";
 import { virtioHeaderBytes } from "./virtio_header.ts";
 
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;
@@ -28,6 +31,12 @@ const PACKET_IGNORE_OUTGOING = 23;
 const PACKET_MR_PROMISC = 1;
 const PACKET_MR_ALLMULTI = 2;
 const PACKET_MR_UNICAST = 3;
+
+/**
+ * Memory for frames on their way to this program. The kernel's usual 208 KiB hold three super-segments, and what comes
+ * behind them is lost.
+ */
+const receiveBufferBytes = 8 * 1024 * 1024;
 
 const etherBytes = 14;
 const vlanTagBytes = 4;
@@ -205,6 +214,11 @@ function openSocket(libc: Libc, name: string, outgoing: boolean): number {
     const { errno } = libc;
     const remedy = errno === Errno.EPERM ? "it needs CAP_NET_RAW: run as root, or inside `unshare -rn`" : undefined;
     throw systemError("socket(AF_PACKET)", errno, { action, remedy });
+  }
+  const memory = new Int32Array([receiveBufferBytes]);
+  // Beyond the system's limit where the privilege is there, else up to it.
+  if (libc.calls.setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, memory, 4) < 0) {
+    libc.calls.setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, memory, 4);
   }
   const needed = { PACKET_VNET_HDR, PACKET_AUXDATA, ...(outgoing ? {} : { PACKET_IGNORE_OUTGOING }) };
   for (const [option, number] of Object.entries(needed)) {
