@@ -198,6 +198,18 @@ Deno.test("what is set from outside stands against a system's habits, but not ag
   assertEquals((await runScript(`${own}${handshake}${flow} 2820`, "x", { settings })).kind, "ok");
 });
 
+Deno.test("sizes of buffers are worked out as a shell would", async () => {
+  const connect = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,nop,wscale`;
+  const set = (value: string) => `\`sysctl -q net.ipv4.tcp_rmem="${value}"\`\n`;
+  const result = async (text: string) => formatResult("x", await runScript(text, "x"));
+  assertEquals(await result(`${set("4096 131072 $((32*1024*1024))")}${connect} 10>`), "ok x");
+  assertEquals(await result(`${set("4096 131072 2000000")}${connect} 5>`), "ok x");
+  assertEquals(await result(`${set("4096 131072 much")}${connect} 7>`), "ok x");
+});
+
 Deno.test("packets of other connections are passed over where a script names no ports", async () => {
   const second = `+0 write(4, ..., 10) = 10
 +0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5

@@ -52,8 +52,11 @@ export class Profile {
   receiveSpace: number | null = null;
   /** Bytes of a full segment without options, to which FreeBSD rounds its receive buffer. */
   fullSegmentBytes: number = 1460;
-  /** What connections start with. Scripts expect that all that the window allows is sent at once: no pacing. */
-  readonly settings: Partial<ConnectionSettings> = { pacing: false };
+  /**
+   * What connections start with. Scripts expect that all that the window allows is sent at once, and the same segments
+   * again when they time out.
+   */
+  readonly settings: Partial<ConnectionSettings> = { pacing: false, pathMtuProbing: false };
   /** The names of all that has been set: nothing is assumed of them any more. */
   readonly #chosen = new Set<string>();
   /** Called after a change. */
@@ -136,7 +139,21 @@ type Change = (profile: Profile, value: string) => void | boolean;
 
 /** The last of several numbers: the limit, where there are a least, a first and a greatest value. */
 function last(value: string): number {
-  return Number(value.trim().split(/\s+/).at(-1));
+  return Number(withoutArithmetic(value).trim().split(/\s+/).at(-1));
+}
+
+/** A text with the products in it worked out that a shell would work out: `$((15*1024*1024))`. */
+function withoutArithmetic(text: string): string {
+  return text.replaceAll(
+    /\$\(\(([\d\s*]+)\)\)/g,
+    (_, product: string) => String(product.split("*").reduce((total, factor) => total * Number(factor), 1)),
+  );
+}
+
+/** The size of a buffer, or null where a value is none. */
+function bufferBytes(value: string): number | null {
+  const bytes = Math.min(last(value), largestBuffer);
+  return bytes >= 1 ? bytes : null;
 }
 
 const isOn = (value: string) => Number(value) !== 0;
@@ -177,7 +194,9 @@ type NumberSetting = {
 const largestBuffer = 2 ** 30;
 
 const receiveBuffer: Change = (profile, value) => {
-  profile.settings.receiveBufferBytes = Math.min(last(value), largestBuffer);
+  const bytes = bufferBytes(value);
+  if (bytes === null) return false;
+  profile.settings.receiveBufferBytes = bytes;
 };
 
 /** FreeBSD's first receive buffer, in whole segments once a connection is there. */
@@ -188,7 +207,9 @@ const receiveSpace: Change = (profile, value) => {
 };
 
 const sendBuffer: Change = (profile, value) => {
-  profile.settings.sendBufferBytes = Math.min(last(value), largestBuffer);
+  const bytes = bufferBytes(value);
+  if (bytes === null) return false;
+  profile.settings.sendBufferBytes = bytes;
 };
 
 const system: Change = (profile, value) => {
@@ -233,6 +254,9 @@ const changes: Readonly<Record<string, Change>> = {
   "minimum-rto": setting("minimumTimeout", 1),
   rexmit_initial: setting("initialTimeout", 1),
   rexmit_min: setting("minimumTimeout", 1),
+  tcp_mtu_probing: (profile, value) => {
+    profile.settings.pathMtuProbing = isOn(value);
+  },
   pacing: (profile, value) => {
     profile.settings.pacing = isOn(value);
   },
