@@ -8,10 +8,13 @@ import { fileError } from "./file_error.ts";
 
 /** A sink of bytes. */
 export class Output implements Disposable {
+  /** Whether a person reads what goes. */
+  readonly isTerminal: boolean;
   readonly #name: string;
   readonly #file: Pick<Deno.FsFile, "write" | "close">;
 
-  private constructor(name: string, file: Pick<Deno.FsFile, "write" | "close">) {
+  private constructor(name: string, file: Pick<Deno.FsFile, "write" | "close">, isTerminal: boolean) {
+    this.isTerminal = isTerminal;
     this.#name = name;
     this.#file = file;
   }
@@ -22,9 +25,9 @@ export class Output implements Disposable {
    * @throws {Error} If the file cannot be written.
    */
   static open(path: string | null): Output {
-    if (path === null || path === "-") return new Output("standard output", Deno.stdout);
+    if (path === null || path === "-") return new Output("standard output", Deno.stdout, Deno.stdout.isTerminal());
     try {
-      return new Output(`"${path}"`, Deno.openSync(path, { write: true, create: true, truncate: true }));
+      return new Output(`"${path}"`, Deno.openSync(path, { write: true, create: true, truncate: true }), false);
     } catch (error) {
       throw fileError("write", `"${path}"`, error);
     }

@@ -31,7 +31,7 @@ export const transferOptions = {
     parse: duration(1),
   },
   hash: toggle("Tell the SHA-256 of what went each way"),
-  progress: toggle("Show the progress even where standard error is no terminal"),
+  progress: toggle("Show the progress even where standard error is no terminal, or the bytes go there too"),
   json: toggle("Tell what went as one line of JSON, on standard error"),
   ...deviceOptions,
   "log-level": logLevel,
@@ -71,7 +71,9 @@ export async function transfer(
   const tally = new Tally(values.hash);
   const peer = `${conn.remoteAddr.hostname}:${conn.remoteAddr.port}`;
   logger.info(`${peer} connected`);
-  const showsProgress = values.progress || Deno.stderr.isTerminal();
+  // Whoever types or reads the bytes himself does not want figures among them.
+  const isConversation = ends.input.isTerminal || ends.output.isTerminal;
+  const showsProgress = values.progress || (Deno.stderr.isTerminal() && !isConversation);
   const progress = showsProgress ? setInterval(() => showProgress(tally), progressInterval) : null;
   try {
     await relay({ conn, ...ends, tally, timeout: values.wait });
