@@ -20,6 +20,8 @@ export interface DuplexConn {
   readonly remoteAddr: Deno.NetAddr;
   /** Receives at least one byte; null at the end. */
   read(p: Uint8Array): Promise<number | null>;
+  /** Resolves when the connection is over, with the error that ended it or with null. */
+  readonly closed?: Promise<Error | null>;
   /** Sends at least one byte. */
   write(p: Uint8Array): Promise<number>;
   /** Ends our side. */
@@ -112,6 +114,7 @@ export class Socket extends Duplex {
     this.connecting = false;
     if (this.#noDelay !== null) conn.setNoDelay(this.#noDelay);
     this.#keepAlive?.();
+    conn.closed?.then((error) => error !== null && setImmediate(() => this.#ended(error)));
     if (this.#reading) {
       this.#reading = false;
       this._read();
@@ -344,6 +347,11 @@ export class Socket extends Duplex {
       // Its user has closed it already.
     }
     callback(error);
+  }
+
+  /** The connection has failed: who reads learns of it by reading, everybody else here. */
+  #ended(error: Error): void {
+    if (!this.#reading && !this.destroyed) this.destroy(toNodeError(error, "read"));
   }
 
   #whenConnected(callback: (error?: Error | null) => void, act: (conn: DuplexConn) => void): void {

@@ -92,6 +92,13 @@ stackTest("a paused socket leaves received data with TCP", async (stack) => {
   assertEquals((await error).code, "ECONNRESET");
 });
 
+stackTest("a socket that nobody reads from learns of a reset as well", async (stack) => {
+  const { socket, peer } = await connectPair(stack);
+  const error = errorOf(socket);
+  peer.abort();
+  assertEquals((await error).code, "ECONNRESET");
+});
+
 stackTest("a reset by the peer is ECONNRESET", async (stack) => {
   const { socket, peer } = await connectPair(stack);
   const error = errorOf(socket);
