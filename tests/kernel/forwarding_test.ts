@@ -19,10 +19,10 @@ class Router implements AsyncDisposable {
     this.#beyond = new Deno.Command("unshare", { args: ["-n", "sleep", "1000"], stdout: "null" }).spawn();
   }
 
-  static async start({ mtuBeyond = 1500, offload = true } = {}): Promise<Router> {
+  static async start({ mtuBeyond = 1500, offload = true, offloadBeyond = true } = {}): Promise<Router> {
     const router = new Router();
     const near = openTap({ name: "near0", hostAddresses: ["10.1.0.2/24"], offload });
-    const far = openTap({ name: "far0", mtu: mtuBeyond, up: false, offload });
+    const far = openTap({ name: "far0", mtu: mtuBeyond, up: false, offload: offloadBeyond });
     router.stack.attach(near, { addresses: ["10.1.0.1/24"] });
     router.stack.attach(far, { addresses: ["10.2.0.1/24"] });
     near.host.addRoute({ destination: "10.2.0.0/24", gateway: "10.1.0.1" });
@@ -41,6 +41,12 @@ class Router implements AsyncDisposable {
     return run("nsenter", "-t", `${this.#beyond.pid}`, "-n", program, ...args);
   }
 
+  /** Starts a program in the namespace beyond. */
+  spawnBeyond(program: string, ...args: string[]): Deno.ChildProcess {
+    const enter = ["-t", `${this.#beyond.pid}`, "-n", program, ...args];
+    return new Deno.Command("nsenter", { args: enter, stdin: "null", stdout: "piped", stderr: "null" }).spawn();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stack.close();
     assertClosed(this.stack);
@@ -49,9 +55,15 @@ class Router implements AsyncDisposable {
   }
 }
 
-for (const offload of [true, false]) {
-  kernelTest(`two kernels ping and copy bytes through the stack, ${offload ? "with" : "without"} offload`, async () => {
-    await using router = await Router.start({ offload });
+for (
+  const [what, offload, offloadBeyond] of [
+    ["on both sides", true, true],
+    ["on neither side", false, false],
+    ["on one side only", true, false],
+  ] as const
+) {
+  kernelTest(`two kernels ping and copy bytes through the stack, with offload ${what}`, async () => {
+    await using router = await Router.start({ offload, offloadBeyond });
     assertStringIncludes(await run("ping", "-c", "3", "-i", "0.01", "10.2.0.2"), "3 received");
     assertMatch(await router.beyond("ping", "-c", "1", "10.1.0.2"), /ttl=63/);
     // Both ways at once, each in a connection of its own.
@@ -94,15 +106,12 @@ kernelTest("iperf3 runs through the stack both ways", async () => {
   await using router = await Router.start();
   const bytes = 20 << 20;
   for (const direction of [[], ["-R"]]) {
-    const server = router.beyond("iperf3", "-s", "-1");
-    const client = ["iperf3", "-c", "10.2.0.2", "-n", `${bytes}`, "-J", ...direction].join(" ");
-    const text = await run(
-      "sh",
-      "-c",
-      `until ${client} > /tmp/$$.json; do sleep 0.05; done; cat /tmp/$$.json; rm /tmp/$$.json`,
-    );
-    await server;
-    const { end } = JSON.parse(text);
-    assert(end.sum_sent.bytes >= bytes, text);
+    const server = router.spawnBeyond("iperf3", "-s", "-1", "--forceflush");
+    const output = server.stdout.getReader();
+    while (!new TextDecoder().decode((await output.read()).value).includes("listening"));
+    const { end } = JSON.parse(await run("iperf3", "-c", "10.2.0.2", "-n", `${bytes}`, "-J", ...direction));
+    assert(end.sum_sent.bytes >= bytes);
+    await output.cancel();
+    await server.status;
   }
 }, { programs: [...needs.programs, "iperf3"] });
