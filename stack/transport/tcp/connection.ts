@@ -13,8 +13,9 @@ import type { Flow } from "../flow_table.ts";
 import type { TcpContext } from "./context.ts";
 import { type Ecn, ecnSetup } from "./ecn.ts";
 import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
-import { Flag } from "./header.ts";
+import { Flag, minimumHeaderBytes } from "./header.ts";
 import { timestampsBytes } from "./options.ts";
+import { PathMtuSearch } from "./path_mtu_search.ts";
 import { AckNeed, Receiver } from "./receive.ts";
 import { Sender, type Transmitter } from "./send.ts";
 import type { Segment } from "./segment.ts";
@@ -101,6 +102,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   #state: State = State.closed;
   #failure: Failure | null = null;
   #finished = false;
+  #pathMtuSearch: PathMtuSearch | null = null;
   readonly #timestampOffset: number;
   #strayTokens = strayAcknowledgementBurst;
   #strayAt = 0;
@@ -140,6 +142,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.sender.corked = settings.cork;
     this.sender.paced = settings.pacing;
     this.sender.rtt.begin(settings.initialTimeout, settings.minimumTimeout);
+    // RFC 1191 section 3, RFC 9293 section 3.7.2: routers are to say what they do not carry.
+    path.dontFragment = true;
     path.timeToLive = settings.timeToLive;
     path.trafficClass = settings.trafficClass;
     this.timers = new ConnectionTimers(this, context.timers);
@@ -271,9 +275,15 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     const byPath = this.path.mtu - this.path.network.fixedHeaderBytes - 20;
     const bySettings = this.#settings.maximumSegmentBytes || Infinity;
     const options = this.timestamps ? timestampsBytes : 0;
+    this.sender.headerBytes = minimumHeaderBytes + options;
     const most = Math.min(this.peerSegmentBytes, byPath, bySettings);
     this.sender.resize(Math.max(smallestSegmentBytes, most) - options);
     this.sender.superSegmentBytes = largestSuperSegment(this.path);
+  }
+
+  /** Full segments time out again and again: the path may not carry them, and no router says so. */
+  fullSegmentsVanish(): void {
+    if (this.#settings.pathMtuProbing) (this.#pathMtuSearch ??= new PathMtuSearch(this)).lower();
   }
 
   /** The handshake is complete. */
@@ -370,6 +380,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   flush(): void {
     if (this.#finished || this.#state < State.synReceived) return;
     if (this.#state !== State.synReceived || this.openedFast) {
+      this.#pathMtuSearch?.update(this.now);
       if (!this.pausing) this.sender.output(this.now);
       if (this.pausing) this.queueFlush();
     }

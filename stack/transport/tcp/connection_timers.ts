@@ -36,6 +36,9 @@ const maximumSynAckRetransmissions = 5;
 /** How long data are held back until a connection is uncorked, in milliseconds: as on Linux. */
 const corkTime = 200;
 
+/** Time-outs of a full segment in a row after which its size may be the reason (RFC 4821 section 7.7). */
+const blackHoleThreshold = 3;
+
 /** How long a connection that its user has closed waits for the peer's FIN, in milliseconds. */
 const orphanTimeout = 60_000;
 
@@ -73,6 +76,8 @@ export interface TimedConnection {
   transmit(flags: number, sequence: number, length: number): void;
   /** Tells who watches that what expired has been dealt with. */
   noteUpdate(): void;
+  /** Full segments time out again and again: the path may not carry them. */
+  fullSegmentsVanish(): void;
   /** Gives the connection up because the peer does not answer. */
   giveUp(why: string): void;
   /** Ends the connection. */
@@ -189,7 +194,7 @@ export class ConnectionTimers {
     }
     if (this.#stalledSince >= 0) deadline = Math.min(deadline, this.#stalledSince + this.#patience);
     if (deadline !== Infinity) {
-      this.#transmit ??= this.#timers.create(() => this.#transmitExpired());
+      this.#transmit ??= this.#timers.createFor(this, ConnectionTimers.#transmitExpired);
       this.#transmit.startAt(deadline);
     } else this.#transmit?.stop();
   }
@@ -253,6 +258,9 @@ export class ConnectionTimers {
     if (state < State.established) {
       connection.synTimedOut();
     } else {
+      if (unanswered + 1 >= blackHoleThreshold && !refused && sender.scoreboard.size(0) >= sender.segmentBytes) {
+        connection.fullSegmentsVanish();
+      }
       sender.recovery.retransmissionTimedOut(connection.context.sampleFor(sender, 0, now), connection.selective);
       sender.retransmitFirst(now);
     }
@@ -275,7 +283,7 @@ export class ConnectionTimers {
     if (this.#connection.receiver.ackNeed === AckNeed.none) {
       this.#acknowledge?.stop();
     } else if (!this.#acknowledge?.running) {
-      this.#acknowledge ??= this.#timers.create(() => this.#acknowledgeExpired());
+      this.#acknowledge ??= this.#timers.createFor(this, ConnectionTimers.#acknowledgeExpired);
       this.#acknowledge.start(acknowledgementDelay);
     }
   }
@@ -301,7 +309,7 @@ export class ConnectionTimers {
         this.#keepAliveProbes * settings.keepAliveInterval;
     }
     if (deadline !== Infinity) {
-      this.#idle ??= this.#timers.create(() => this.#idleExpired());
+      this.#idle ??= this.#timers.createFor(this, ConnectionTimers.#idleExpired);
       if (this.#idle.deadline !== deadline) this.#idle.startAt(deadline);
     } else this.#idle?.stop();
   }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { after, before, notBefore } from "../../sequence.ts";
+import { add, after, before, notBefore } from "../../sequence.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { AckSample, CongestionControl, CongestionWindow } from "./congestion/control.ts";
 import { ForwardRto } from "./forward_rto.ts";
@@ -46,6 +46,9 @@ export class LossRecovery {
   readonly rack: Rack;
   /** Finds out whether a time-out was spurious. */
   readonly forward: ForwardRto = new ForwardRto();
+  /** What became of the one segment that was larger than the path is known to carry (RFC 4821 section 7.3). */
+  sizeProbe: "none" | "sent" | "lost" = "none";
+  #sizeProbeEnd = 0;
   /** When RACK wants to look again, in milliseconds of the clock; Infinity when it need not. */
   reorderingDeadline: number = Infinity;
   /** Whether a tail loss probe is in the network, unanswered. */
@@ -134,7 +137,8 @@ export class LossRecovery {
 
     const lostMore = scoreboard.lost - scoreboard.retransmitted > toRepair;
     if (this.state < RecoveryState.recovery) {
-      if (scoreboard.lost > 0) this.#enterRecovery(sample, ack.delivered, ack.advanced);
+      if (this.sizeProbe === "sent" && this.#onlySizeProbeLost()) this.#repairSizeProbe();
+      else if (scoreboard.lost > 0) this.#enterRecovery(sample, ack.delivered, ack.advanced);
       else this.state = scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
     }
     if (this.state === RecoveryState.recovery) {
@@ -150,6 +154,7 @@ export class LossRecovery {
   /** The reordering timer expired: marks what must be lost by now. */
   reorderingTimedOut(sample: AckSample): void {
     this.#detectByRack(sample.now);
+    if (this.sizeProbe === "sent" && this.#onlySizeProbeLost()) return this.#repairSizeProbe();
     if (this.#scoreboard.lost > 0 && this.state < RecoveryState.recovery) this.#enterRecovery(sample, 0, 0);
     if (this.state === RecoveryState.recovery) this.#reduceProportionally(0, false, true, true);
   }
@@ -174,6 +179,7 @@ export class LossRecovery {
    */
   retransmissionTimedOut(sample: AckSample, selective: boolean): void {
     const scoreboard = this.#scoreboard;
+    if (this.sizeProbe === "sent") this.sizeProbe = "lost";
     // A peer that has the oldest segment would have acknowledged it: it has thrown away what it had selectively
     // acknowledged (RFC 2018 section 8).
     const reneged = scoreboard.count > 0 && scoreboard.has(0, Mark.sacked);
@@ -219,6 +225,25 @@ export class LossRecovery {
     this.forward.stop();
     this.reorderingDeadline = Infinity;
     this.tailProbeOutstanding = false;
+  }
+
+  /** The segment before `sndNxt` is larger than the path is known to carry. */
+  sizeProbeSent(sndNxt: number): void {
+    this.sizeProbe = "sent";
+    this.#sizeProbeEnd = sndNxt;
+  }
+
+  #onlySizeProbeLost(): boolean {
+    const scoreboard = this.#scoreboard;
+    const index = scoreboard.firstEndingAfter(add(this.#sizeProbeEnd, -1));
+    if (index >= scoreboard.count || !scoreboard.has(index, Mark.lost)) return false;
+    return scoreboard.end(index) === this.#sizeProbeEnd && scoreboard.lost === scoreboard.size(index);
+  }
+
+  /** RFC 4821 section 7.3: the loss of a probe alone is no congestion. */
+  #repairSizeProbe(): void {
+    this.sizeProbe = "lost";
+    this.segmentsTooBig(this.#window.segmentBytes);
   }
 
   /** Bytes have been sent, for the first time or again. */

@@ -9,7 +9,7 @@ import { add, after, before, distance, notAfter } from "../../sequence.ts";
 import type { CongestionControl, CongestionControlFactory } from "./congestion/control.ts";
 import { CongestionWindow, initialWindow } from "./congestion/control.ts";
 import { Delivery } from "./delivery.ts";
-import { Flag } from "./header.ts";
+import { Flag, minimumHeaderBytes } from "./header.ts";
 import { Rack } from "./rack.ts";
 import { LossRecovery, RecoveryState } from "./recovery.ts";
 import { Pacer } from "./pacing.ts";
@@ -51,6 +51,8 @@ export class Sender {
   windowScale: number = 0;
   /** Payload bytes of a full segment. */
   segmentBytes: number;
+  /** Bytes of TCP header of a full segment, with the options that every segment has. */
+  headerBytes: number = minimumHeaderBytes;
   /** Most payload bytes of a super-segment, which the device cuts into full segments; 0 where it does not do that. */
   superSegmentBytes: number = 0;
   /** Whether the application has closed its side: FIN follows the data. */
@@ -353,6 +355,25 @@ export class Sender {
     }
     this.#retransmit(last, now);
     this.recovery.tailProbeSent(this.sndNxt, true);
+  }
+
+  /**
+   * Sends one segment with `length` bytes, which is more than a full one, to see whether it gets through (RFC 4821
+   * section 7.4). Returns false when it has to wait: for data, for the windows, for the end of a repair.
+   */
+  probeSize(length: number, now: number): boolean {
+    const { inFlight, lost, sacked } = this.scoreboard;
+    const waits = lost + sacked > 0 || this.recovering || this.recovery.sizeProbe === "sent";
+    if (waits || this.unsent < length || this.#windowLeft < length || inFlight + length > this.window.size) {
+      return false;
+    }
+    const { segmentBytes } = this;
+    // For as long as it is written, it is a full segment and no super-segment.
+    this.segmentBytes = length;
+    this.#sendNew(length, now);
+    this.segmentBytes = segmentBytes;
+    this.recovery.sizeProbeSent(this.sndNxt);
+    return true;
   }
 
   /** Whether data or FIN wait, nothing is in the network, and only the peer's window keeps them back. */

@@ -45,6 +45,11 @@ export interface ConnectionSettings {
   cork: boolean;
   /** Spread what the congestion window allows over the round trip instead of sending bursts. Default true. */
   pacing: boolean;
+  /**
+   * Go on with smaller segments when full ones time out again and again and no router says why (RFC 4821), and try
+   * larger ones again later. Default true.
+   */
+  pathMtuProbing: boolean;
   /** Probe an idle peer (RFC 9293 section 3.8.4). Default false. */
   keepAlive: boolean;
   /** Idle milliseconds before the first keep-alive probe. Default 7,200,000. */

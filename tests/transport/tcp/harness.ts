@@ -54,8 +54,8 @@ export function patternBytes(sequence: number, length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => pattern(sequence + index));
 }
 
-/** What a script's connections start with: all that the window allows is sent at once, unless pacing is under test. */
-const atOnce: Partial<ConnectionSettings> = { pacing: false };
+/** What a script's connections start with: all that the window allows is sent at once, and in the same segments again. */
+const atOnce: Partial<ConnectionSettings> = { pacing: false, pathMtuProbing: false };
 
 /** A TCP and its scripted peer. */
 export class Harness {
@@ -297,6 +297,8 @@ export interface WireOptions {
   /** Sequence numbers begin here: the client's and the server's. */
   client?: number;
   server?: number;
+  /** Whether the client knows a cookie of the server's, and sends its first data with the SYN. Default false. */
+  fastOpen?: boolean;
   /** What both ends are configured with. */
   configuration?: TcpConfiguration;
 }
@@ -358,8 +360,13 @@ export class Pair {
     one.farNetwork = other;
     other.far = this.client;
     other.farNetwork = one;
-    this.listener = this.server.listen({ local: { address: IpAddress.unspecified(4), port: 80 }, settings });
-    this.near = this.client.connect({ remote: { address: other.own, port: 80 }, settings });
+    const { fastOpen = false } = options;
+    if (fastOpen) {
+      const cookie = this.server.fastOpen.cookies.make(one.own, other.own).slice();
+      this.client.fastOpen.cache.learn(other.own, cookie, false, 1460);
+    }
+    this.listener = this.server.listen({ local: { address: IpAddress.unspecified(4), port: 80 }, settings, fastOpen });
+    this.near = this.client.connect({ remote: { address: other.own, port: 80 }, settings, fastOpen });
   }
 
   #tcp(network: Pipe, initial: number, options: WireOptions): Tcp {
@@ -396,8 +403,9 @@ export class Pair {
       for (const flow of flows) {
         const from = flow.from();
         const to = flow.to();
-        if (from === null || to === null || from.state === State.synSent) return false;
-        if (to.failure !== null) throw new Error(`The transfer failed: ${to.failure.message}`);
+        if (from === null || (from.state === State.synSent && !from.deferred)) return false;
+        if (to === null && !from.deferred) return false;
+        if (to !== null && to.failure !== null) throw new Error(`The transfer failed: ${to.failure.message}`);
         while (flow.sent < flow.total) {
           // The pattern repeats every 65,536 bytes.
           const at = flow.sent & 0xffff;
@@ -406,6 +414,7 @@ export class Pair {
           flow.sent += taken;
         }
         if (flow.sent === flow.total) from.shutdown();
+        if (to === null) return false;
         for (let length = to.receive(target); length > 0; length = to.receive(target)) {
           const at = flow.read & 0xffff;
           const first = Math.min(length, 65_536 - at);
