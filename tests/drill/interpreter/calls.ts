@@ -214,8 +214,8 @@ export class Calls {
     flags: number,
     address: Expression | undefined,
   ): Attempt {
-    if ((flags & (constants.MSG_OOB! | constants.MSG_MORE! | constants.MSG_EOR!)) !== 0) {
-      throw new ScriptSkipped("the stack has nothing for MSG_OOB, MSG_MORE and MSG_EOR");
+    if ((flags & (constants.MSG_OOB! | constants.MSG_EOR!)) !== 0) {
+      throw new ScriptSkipped("the stack has nothing for MSG_OOB and MSG_EOR");
     }
     const literal = literalOf(parts, length);
     const { define } = this.#options;

@@ -44,6 +44,8 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
   #lingerUntil = -1;
   /** Bytes of a call that went out with the SYN, while the call waits for the end of the handshake; -1 for none. */
   #sentInSyn = -1;
+  /** Whether the latest call announced more data. */
+  #moreWaits = false;
   /** Whether the call that connected waits for the end of the handshake. */
   #sendWaits = false;
 
@@ -230,7 +232,12 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
       this.#sentInSyn = -1;
       return sent;
     }
+    const more = (flags & constants.MSG_MORE!) !== 0;
+    if (more) connection.configure({ cork: true });
     const taken = this.#append(connection, length, literal);
+    // What was held back for more goes with the last part.
+    if (!more && this.#moreWaits) connection.configure({ cork: this.settings.cork ?? false });
+    this.#moreWaits = more;
     return taken === 0 && length > 0 ? blocked : taken;
   }
 
