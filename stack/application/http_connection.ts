@@ -36,6 +36,11 @@ export class HttpConnection {
   #arriving: IncomingMessage | null = null;
   #closing = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
+  /** When the timer expires. */
+  #expiry = 0;
+  /** What is to be done at the deadline; null for nothing. */
+  #act: (() => void) | null = null;
+  #deadline = 0;
   #upgraded = false;
 
   /** A connection whose first request is awaited. */
@@ -43,7 +48,11 @@ export class HttpConnection {
     this.remoteAddr = conn.remoteAddr;
     this.socket = socket;
     this.#timeouts = timeouts;
-    socket.once("close", () => this.#stopTimer());
+    socket.once("close", () => {
+      this.#act = null;
+      if (this.#timer !== null) clearTimeout(this.#timer);
+      this.#timer = null;
+    });
   }
 
   /** HTTP begins. */
@@ -114,14 +123,32 @@ export class HttpConnection {
   }
 
   #startTimer(milliseconds: number, act: () => void): void {
-    this.#stopTimer();
     if (this.socket.destroyed) return;
-    this.#timer = setTimeout(act, milliseconds);
+    this.#act = act;
+    this.#deadline = performance.now() + milliseconds;
+    // What expires too early is put off then: a busy connection makes no timer for each request.
+    if (this.#timer === null || this.#deadline < this.#expiry) this.#arm(milliseconds);
+  }
+
+  #arm(milliseconds: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#expiry = performance.now() + milliseconds;
+    this.#timer = setTimeout(() => this.#expire(), milliseconds);
     this.#timer.unref();
   }
 
-  #stopTimer(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
+  #expire(): void {
     this.#timer = null;
+    const act = this.#act;
+    if (act === null) return;
+    const remaining = this.#deadline - performance.now();
+    // Timers of the platform may be early by a fraction of a millisecond.
+    if (remaining > 1) return this.#arm(remaining);
+    this.#act = null;
+    act();
+  }
+
+  #stopTimer(): void {
+    this.#act = null;
   }
 }
