@@ -144,10 +144,22 @@ async function untilEnd({ interruption }: Session, done: Promise<void>): Promise
   return interruption.exitCode === null || interruption.exitCode === 130 ? ExitCode.success : interruption.exitCode;
 }
 
+/** Refuses what says something of a device of its own, where there is none. */
+function refuseIdleOptions(values: DumpValues): void {
+  if (values.read === null && values.interface === null) return;
+  const source = values.read === null ? "interface" : "read";
+  for (const name of Object.keys(ownDevice) as (keyof typeof ownDevice)[]) {
+    if (name === "interface" || (name === "promiscuous" && source === "interface")) continue;
+    if (values[name] === ownDevice[name].fallback) continue;
+    throw new UsageError(`Cannot use --${name} with --${source}: it is for a device of the program's own`);
+  }
+}
+
 async function dump(values: DumpValues, operands: readonly string[]): Promise<number> {
   if (values.read !== null && values.interface !== null) {
     throw new UsageError("Cannot use both --read and --interface: choose one");
   }
+  refuseIdleOptions(values);
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   done.catch(() => {});
   const filter = filterFrom(operands);

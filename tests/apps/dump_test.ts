@@ -175,6 +175,9 @@ Deno.test("dump tells in one line what it cannot read, and a wrong command line 
         [1, "Cannot write the capture", "-r", path, "-w", `${folder}/no/such/folder`],
         [2, 'Cannot use the filter "port http": "http" is no port', "-r", path, "port", "http"],
         [2, "Cannot use both --read and --interface", "-r", path, "-i", "lo"],
+        [2, "Cannot use --address with --interface", "-i", "lo", "--address", "192.0.2.9/24"],
+        [2, "Cannot use --loss with --read", "-r", path, "--loss", "2%"],
+        [1, 'Cannot find the interface "nowhere0"', "-i", "nowhere0"],
       ] as const
     ) {
       const outcome = await runToEnd("dump", ...args);
@@ -225,3 +228,12 @@ kernelTest("dump -i watches both directions of an interface of the host, and ans
   await program.line(/^IP 10\.9\.0\.2\.\d+ > 10\.9\.0\.8\.9999: UDP, length 6$/);
   assertEquals(await program.code(), 0);
 }, { programs: ["ip"] });
+
+kernelTest("without the privilege for it, dump says so in one line", async () => {
+  for (const args of [[], ["-i", "lo"]]) {
+    const { code, stderr } = await programCommand("dump", args, ["setpriv", "--bounding-set=-net_admin,-net_raw"])
+      .output();
+    assertEquals([code, lines(stderr).length], [1, 1], lines(stderr).join("\n"));
+    assertMatch(lines(stderr)[0]!, /^dump: Cannot open .*CAP_NET_(ADMIN|RAW)/);
+  }
+}, { programs: ["setpriv"] });

@@ -265,3 +265,33 @@ kernelTest("without the privilege for a TAP device both programs fail in one lin
     assertMatch(errors[0]!, new RegExp(`^${name}: Cannot open a TAP device: .*CAP_NET_ADMIN`));
   }
 }, { programs: ["setpriv"] });
+
+/** Types a line into a program at a terminal, and prints what the terminal shows until the program ends. */
+const terminal = `
+import os, pty, sys
+pid, descriptor = pty.fork()
+if pid == 0: os.execv(sys.argv[1], sys.argv[1:])
+os.write(descriptor, b"typed\\n")
+try:
+    while True: sys.stdout.buffer.write(os.read(descriptor, 1000)); sys.stdout.flush()
+except OSError: pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`;
+
+kernelTest(
+  "at a terminal tcpclient ends when its peer does, without waiting for more input, and shows no progress",
+  async () => {
+    using listener = Deno.listen({ port: 9001 });
+    const wrapper = ["python3", "-c", terminal];
+    const outcome = programCommand("tcpclient", ["192.0.2.1", "9001", "--log-level", "warn"], wrapper).output();
+    using conn = await listener.accept();
+    const buffer = new Uint8Array(100);
+    assertEquals(new TextDecoder().decode(buffer.subarray(0, await conn.read(buffer) ?? 0)), "typed\n");
+    await conn.write(new TextEncoder().encode("answer\n"));
+    await conn.closeWrite();
+    assertEquals(await conn.read(buffer), null);
+    const { code, stdout } = await outcome;
+    assertEquals([code, new TextDecoder().decode(stdout).replaceAll("\r", "")], [0, "typed\nanswer\n"]);
+  },
+  { programs: ["python3"] },
+);
