@@ -18,6 +18,10 @@ export class IpAddress {
   readonly words: readonly number[];
   #text: string | undefined;
 
+  /** What was parsed last, and from which text. */
+  static #latestText: string | null = null;
+  static #latest: IpAddress | null = null;
+
   private constructor(bytes: Uint8Array<ArrayBuffer>) {
     this.family = bytes.length === 4 ? 4 : 6;
     this.bytes = bytes;
@@ -66,8 +70,12 @@ export class IpAddress {
 
   /** As {@linkcode IpAddress.parse}, but null where the text is no address. */
   static tryParse(text: string): IpAddress | null {
+    // A program that connects to one server again and again says the same text each time.
+    if (text === IpAddress.#latestText) return IpAddress.#latest;
     const bytes = text.includes(":") ? parseIpv6(text) : parseIpv4(text);
-    return bytes === null ? null : new IpAddress(bytes);
+    if (bytes === null) return null;
+    IpAddress.#latestText = text;
+    return IpAddress.#latest = new IpAddress(bytes);
   }
 
   /** Whether both are the same address. */

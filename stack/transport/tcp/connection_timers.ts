@@ -89,6 +89,10 @@ export interface TimedConnection {
 /** The timers of one connection. */
 export class ConnectionTimers {
   readonly #connection: TimedConnection;
+  static readonly #onTransmit = (timers: ConnectionTimers): void => timers.#transmitExpired();
+  static readonly #onAcknowledge = (timers: ConnectionTimers): void => timers.#acknowledgeExpired();
+  static readonly #onIdle = (timers: ConnectionTimers): void => timers.#idleExpired();
+
   readonly #timers: Timers;
   #transmit: Timer | null = null;
   #acknowledge: Timer | null = null;
@@ -194,7 +198,7 @@ export class ConnectionTimers {
     }
     if (this.#stalledSince >= 0) deadline = Math.min(deadline, this.#stalledSince + this.#patience);
     if (deadline !== Infinity) {
-      this.#transmit ??= this.#timers.createFor(this, ConnectionTimers.#transmitExpired);
+      this.#transmit ??= this.#timers.createFor(this, ConnectionTimers.#onTransmit);
       this.#transmit.startAt(deadline);
     } else this.#transmit?.stop();
   }
@@ -283,7 +287,7 @@ export class ConnectionTimers {
     if (this.#connection.receiver.ackNeed === AckNeed.none) {
       this.#acknowledge?.stop();
     } else if (!this.#acknowledge?.running) {
-      this.#acknowledge ??= this.#timers.createFor(this, ConnectionTimers.#acknowledgeExpired);
+      this.#acknowledge ??= this.#timers.createFor(this, ConnectionTimers.#onAcknowledge);
       this.#acknowledge.start(acknowledgementDelay);
     }
   }
@@ -309,7 +313,7 @@ export class ConnectionTimers {
         this.#keepAliveProbes * settings.keepAliveInterval;
     }
     if (deadline !== Infinity) {
-      this.#idle ??= this.#timers.createFor(this, ConnectionTimers.#idleExpired);
+      this.#idle ??= this.#timers.createFor(this, ConnectionTimers.#onIdle);
       if (this.#idle.deadline !== deadline) this.#idle.startAt(deadline);
     } else this.#idle?.stop();
   }
