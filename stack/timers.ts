@@ -17,11 +17,9 @@ export class Timer {
   key: number = Infinity;
   /** Its place in the heap, or -1. Managed by {@linkcode Timers}. */
   place: number = -1;
-  /** Called once for each expiry. */
+  readonly #timers: Timers;
   readonly #owner: unknown;
   readonly #expire: (owner: never) => void;
-  readonly expire: () => void;
-  readonly #timers: Timers;
 
   /** Made by {@linkcode Timers.create} and {@linkcode Timers.createFor}. */
   constructor(timers: Timers, owner: unknown, expire: (owner: never) => void) {
