@@ -192,3 +192,18 @@ Deno.test("restarting for later, as with every ACK, keeps one place in the heap"
   clock.set(1199);
   assertEquals([timers.run(), expired], [1, 1]);
 });
+
+Deno.test("timers of many owners share one function, which is told whose expired", () => {
+  const clock = new VirtualClock();
+  const timers = new Timers(clock);
+  const expired: string[] = [];
+  const note = (owner: { name: string }): void => void expired.push(owner.name);
+  const first = timers.createFor({ name: "first" }, note);
+  const second = timers.createFor({ name: "second" }, note);
+  second.start(1);
+  first.start(2);
+  clock.set(clock.now() + 2);
+  assertEquals(timers.run(), 2);
+  assertEquals(expired, ["second", "first"]);
+  assertEquals(timers.running, 0);
+});
