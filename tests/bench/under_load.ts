@@ -57,8 +57,7 @@ const program = new URL("allocation.ts", import.meta.url).pathname;
 /** Moves data over the in-memory wire in a process that reports its collections. */
 async function allocation(): Promise<Figures> {
   const command = new Deno.Command(Deno.execPath(), {
-    // The smallest young generation there is, so that collections come often enough to be counted.
-    args: ["run", "--no-check", "-A", "--v8-flags=--trace-gc,--max-semi-space-size=1", program],
+    args: ["run", "--no-check", "-A", "--v8-flags=--trace-gc", program],
     stdout: "piped",
   });
   const text = new TextDecoder().decode((await command.output()).stdout);
