@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { IcmpSpec, IpSpec, PacketSpec, PortPair, TcpSpec, UdpSpec } from "./ast.ts";
+import type { IcmpSpec, IpSpec, PacketSpec, PortPair, QuotedPacket, TcpSpec, UdpSpec } from "./ast.ts";
 import { ScriptFailure, ScriptSkipped } from "./failure.ts";
 import { Flow } from "./flow.ts";
 import { compareIp, compareTcp, continues, describeExpected, type Relaxation } from "./match.ts";
@@ -26,6 +26,9 @@ const handshakeFlags = 2 | 4 | 16;
 
 /** The longest segment that fits into a packet, in bytes. */
 const longestSegment = 65_535 - 20;
+
+/** What an ICMP error quotes unless it says otherwise. */
+const ourSyn: QuotedPacket = { protocol: "tcp", sequence: 0, length: 0 };
 
 /** TTL of packets that arrive, unless the script says another. */
 const usualTimeToLive = 255;
@@ -162,7 +165,8 @@ export class Packets {
     const { family } = this.#host.local;
     if (spec.family !== family) throw new ScriptSkipped(`this script speaks ICMP of IPv${spec.family}`);
     const { type, code } = icmpNumbers(spec);
-    const { quoted } = spec;
+    // An error that says nothing of what it quotes is about our SYN.
+    const quoted = spec.quoted ?? (spec.type.startsWith("echo_") ? null : ourSyn);
     const quotedHeader = family === 4 ? 20 : 40;
     const bytes = new Uint8Array(8 + (quoted === null ? 0 : quotedHeader + 8));
     const view = new DataView(bytes.buffer);
