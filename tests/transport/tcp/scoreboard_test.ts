@@ -46,7 +46,7 @@ for (const base of [0, 0x7fff_ffff - 3000, 0xffff_ffff - 3000]) {
       for (let step = 0; step < 300; step++) {
         const index = below(random, rows.length);
         const row = rows[index];
-        switch (below(random, 8)) {
+        switch (below(random, 9)) {
           case 0:
           case 1:
           case 2: {
@@ -90,6 +90,22 @@ for (const base of [0, 0x7fff_ffff - 3000, 0xffff_ffff - 3000]) {
               scoreboard.split(index, add(base, middle));
               rows.splice(index, 1, { ...row, end: middle }, { ...row, start: middle });
             }
+            break;
+          }
+          case 8: {
+            const other = rows[index + 1];
+            const isLost = ({ marks }: Row) => (marks & (Mark.lost | Mark.retransmitted)) === Mark.lost;
+            const joinable = row !== undefined && other !== undefined && isLost(row) && isLost(other);
+            if (row === undefined) break;
+            assertEquals(scoreboard.joinableSize(index), joinable ? other.end - row.start : Infinity);
+            if (!joinable) break;
+            scoreboard.joinNext(index);
+            rows.splice(index, 2, {
+              start: row.start,
+              end: other.end,
+              sentAt: Math.max(row.sentAt, other.sentAt),
+              marks: row.marks | other.marks,
+            });
             break;
           }
         }
