@@ -34,7 +34,7 @@ export interface DnsServerOptions extends Omit<AskOptions, "signal" | "tcp"> {
   hosts?: Hosts;
   /** How many answers to keep. Default 10,000. */
   cacheEntries?: number;
-  /** Most questions that are being forwarded at a time; others are refused. Default 1000. */
+  /** Most queries that wait for the answers of others at a time; SERVFAIL answers the rest. Default 1000. */
   maxPending?: number;
   /** Most TCP connections at a time. Default 100. */
   maxConnections?: number;
@@ -54,7 +54,7 @@ export interface DnsServerCounters {
   forwarded: number;
   /** Of these, those that nobody could answer. */
   failed: number;
-  /** Questions that were turned away because too many were being forwarded. */
+  /** Queries that were turned away because too many were waiting. */
   refused: number;
   /** Datagrams and messages that were no query. */
   malformed: number;
@@ -90,6 +90,8 @@ export class DnsServer implements AsyncDisposable {
   readonly #connections = new Set<TcpConn>();
   /** Questions that are being forwarded: the same one is asked only once at a time. */
   readonly #pending = new Map<string, Promise<CachedAnswer | null>>();
+  /** Queries that wait for such an answer. */
+  #waiting = 0;
   readonly #closing = new AbortController();
 
   /**
@@ -240,18 +242,24 @@ export class DnsServer implements AsyncDisposable {
     return { ...parts, answers: type === "A" || type === "AAAA" ? addresses.map(record) : [] };
   }
 
-  #forward(question: DnsQuestion): Promise<CachedAnswer | null> {
-    const key = `${question.type} ${question.name.toLowerCase()}`;
-    const pending = this.#pending.get(key);
-    if (pending !== undefined) return pending;
+  async #forward(question: DnsQuestion): Promise<CachedAnswer | null> {
     const { maxPending = 1000 } = this.#options;
-    if (this.#pending.size >= maxPending) {
+    if (this.#waiting >= maxPending) {
       this.counters.refused++;
-      return Promise.resolve(null);
+      return null;
     }
-    const asked = this.#ask(question).finally(() => this.#pending.delete(key));
-    this.#pending.set(key, asked);
-    return asked;
+    this.#waiting++;
+    try {
+      const key = `${question.type} ${question.name.toLowerCase()}`;
+      let asked = this.#pending.get(key);
+      if (asked === undefined) {
+        asked = this.#ask(question).finally(() => this.#pending.delete(key));
+        this.#pending.set(key, asked);
+      }
+      return await asked;
+    } finally {
+      this.#waiting--;
+    }
   }
 
   async #ask(question: DnsQuestion): Promise<CachedAnswer | null> {

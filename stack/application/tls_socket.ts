@@ -125,6 +125,8 @@ export async function secureClient(
   const onAbort = () => reject(abortError(signal!));
   signal?.addEventListener("abort", onAbort);
   try {
+    // TLS passes on what goes wrong below it.
+    socket.on("error", () => {});
     const tls = connect({ ...toClientOptions(host, options), socket });
     tls.once("secureConnect", () => resolve(tls));
     // Stays for good: the user's own handlers come after this one, and what comes after the handshake is theirs.

@@ -160,6 +160,8 @@ export function upgradeWebSocket(request: Request, options: UpgradeWebSocketOpti
   if (socket === null) {
     throw new TypeError("Cannot upgrade to WebSocket: the request's headers are not as RFC 6455 says");
   }
+  // What goes wrong ends the connection, which `close` tells; without a listener it would end the program.
+  (socket as WsSocket).on("error", () => {});
   keepWatch(socket, idleTimeout * 1000);
   queueMicrotask(() => socket!.emit("open"));
   return { socket, response: new Response(null) };

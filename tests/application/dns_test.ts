@@ -325,6 +325,19 @@ Deno.test("a server whose own servers are silent answers SERVFAIL", () =>
     upstream.close();
   }));
 
+Deno.test("a server lets only so many queries wait for others' answers", () =>
+  pairTest(async ({ time, client, server }) => {
+    const upstream = scripted(client, () => null);
+    const options = { timeout: 100, attempts: 1, maxPending: 2 };
+    const dns = new DnsServer(server, { nameServers: [{ ipAddr: "10.0.0.2" }], ...options });
+    const find = () => ask(client, [nameServer], { name: "x.test", type: "A" }, { attempts: 1, timeout: 5000 });
+    const outcomes = await time.waitFor(Promise.allSettled([find(), find(), find(), find()]));
+    assertEquals(outcomes.map(({ status }) => status), ["rejected", "rejected", "rejected", "rejected"]);
+    assertEquals([dns.counters.refused, dns.counters.forwarded, upstream.asked.length], [2, 1, 1]);
+    await time.waitFor(dns.close());
+    upstream.close();
+  }));
+
 Deno.test("a server never answers what is no query, and says what it does not do", () =>
   pairTest(async ({ time, client, server }) => {
     const dns = new DnsServer(server, { nameServers: [] });

@@ -11,6 +11,12 @@ import { exchange, pattern, stackTest, testCertificate } from "./local_stack.ts"
 
 const url = "ws://127.0.0.1:8000/path";
 
+/** A request for WebSocket, for those who speak it by hand. */
+const handshake = new TextEncoder().encode(
+  "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" +
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGVzdHRlc3R0ZXN0dGVzdA==\r\n\r\n",
+);
+
 /** A server that accepts WebSocket; `accepted` resolves with the first socket. */
 function accepting(stack: Stack, options: UpgradeWebSocketOptions = {}, serveOptions: ServeOptions = {}) {
   const { promise: accepted, resolve } = Promise.withResolvers<WebSocket>();
@@ -105,12 +111,27 @@ stackTest("status code and reason reach the other side, and 1006 stands for a co
 });
 
 stackTest("a message that is too long closes the connection with 1009", async (stack) => {
-  const { server, accepted } = accepting(stack, { maxMessageBytes: 1000 });
+  const { server } = accepting(stack, { maxMessageBytes: 1000 });
   const near = await connectWebSocket(stack, url);
-  (await accepted).on("error", () => {});
   const ended = closing(near);
   near.send(pattern(1001));
   assertEquals((await ended)[0], 1009);
+  await server.shutdown();
+});
+
+stackTest("a frame that makes no sense ends the connection with 1002, and not the program", async (stack) => {
+  const { server, accepted } = accepting(stack);
+  using conn = await stack.connect({ port: 8000 });
+  await conn.write(handshake);
+  const ended = closing(await accepted);
+  // RFC 6455 section 5.1: a client masks its frames.
+  await conn.write(new Uint8Array([0x81, 1, 65]));
+  const { readable } = conn;
+  let text = "";
+  for await (const chunk of readable) text += Array.from(chunk, (byte) => String.fromCharCode(byte)).join("");
+  assert(text.startsWith("HTTP/1.1 101 Switching Protocols\r\n"));
+  assert(text.endsWith("\x88\x02\x03\xea"), "no close frame with 1002");
+  assertEquals((await ended)[0], 1006);
   await server.shutdown();
 });
 
@@ -175,12 +196,23 @@ stackTest(
   },
 );
 
-stackTest("an idle peer is asked for a sign of life, and answers", async (stack) => {
-  const { server } = accepting(stack, { idleTimeout: 0.02 });
+stackTest("an idle peer is asked for a sign of life", async (stack) => {
+  const { server, accepted } = accepting(stack, { idleTimeout: 0.2 });
   const near = await connectWebSocket(stack, url);
-  for (let count = 0; count < 3; count++) await new Promise<unknown>((resolve) => near.once("ping", resolve));
+  const answered = new Promise<unknown>((resolve) => accepted.then((far) => far.once("pong", resolve)));
+  await new Promise<unknown>((resolve) => near.once("ping", resolve));
+  await answered;
   assertEquals(near.readyState, 1);
   await end(server, near);
+});
+
+stackTest("a peer that gives no sign of life is given up", async (stack) => {
+  const { server, accepted } = accepting(stack, { idleTimeout: 0.02 });
+  using conn = await stack.connect({ port: 8000 });
+  await conn.write(handshake);
+  const ended = closing(await accepted);
+  assertEquals((await ended)[0], 1006);
+  await server.shutdown();
 });
 
 stackTest("a server that does not want to is an error with its status", async (stack) => {
