@@ -277,7 +277,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     const options = this.timestamps ? timestampsBytes : 0;
     this.sender.headerBytes = minimumHeaderBytes + options;
     const most = Math.min(this.peerSegmentBytes, byPath, bySettings);
-    this.sender.resize(Math.max(smallestSegmentBytes, most) - options);
+    // Peers and settings do not bring segments down to nothing; a link that is that small does.
+    this.sender.resize(Math.max(Math.min(smallestSegmentBytes, byPath), most) - options);
     this.sender.superSegmentBytes = largestSuperSegment(this.path);
   }
 
