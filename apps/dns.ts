@@ -68,11 +68,11 @@ const program: Program<typeof options> = {
 };
 
 async function query(values: Values<typeof options>, written: WrittenQuery, session: LinkSession): Promise<number> {
-  const { link, signal } = session;
+  const { link, interruption } = session;
   const servers = written.server === null ? serversOf(values, link.host?.address.toString()) : [written.server];
   const started = performance.now();
   const answer = await askInTurn(values, written, servers, session);
-  if (signal.aborted || answer === null) return ExitCode.failure;
+  if (answer === null) return interruption.exitCode ?? ExitCode.failure;
   const { message } = answer;
   if (written.short) {
     for (const record of message.answers) console.log(formatData(record));

@@ -157,7 +157,7 @@ async function run(values: Values<typeof options>, operand: string | null, logge
     try {
       return await fetchUrl(values, url, session);
     } catch (error) {
-      if (session.signal.aborted) return ExitCode.failure;
+      if (session.signal.aborted) return session.interruption.exitCode ?? ExitCode.failure;
       throw reasonOf(error, url, values);
     }
   };

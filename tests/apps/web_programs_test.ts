@@ -276,6 +276,15 @@ kernelTest(
     ),
 );
 
+kernelTest("fetch ends by Ctrl-C while nobody answers, and leaves no device behind", async () => {
+  await using program = RunningProgram.start("fetch", "--control", "none", "--log-level", "info", "http://192.0.2.77/");
+  await program.line(/Attached tap0/);
+  program.signal("SIGINT");
+  assertEquals(await program.code(), 130);
+  assertEquals(program.output, []);
+  assert(!(await run("ip", "link", "show")).includes("tap0"));
+});
+
 kernelTest("ws connect sends lines to a server and prints what it says", () =>
   withKernelServer(async (origin) => {
     const far = ["--control", "none", "--host", "198.51.100.1/24", "--gateway", "198.51.100.1", "--log-level", "error"];
