@@ -152,9 +152,12 @@ export async function demonstrate(print: (line: string) => void): Promise<boolea
   stack.trace = narrator;
   print(`One stack, a server and a client in it, on ${hostname} port ${serverPort}. Sequence numbers are relative.\n`);
   using listener = stack.listen({ hostname, port: serverPort });
-  const served = serveOne(listener.accept());
+  const accepted = listener.accept();
+  const served = serveOne(accepted);
   print("== The client connects");
   const conn = await stack.connect({ hostname, port: serverPort, signal: AbortSignal.timeout(patience) });
+  // The client's last word of the handshake is on its way when its promise resolves: now both ends have it.
+  await accepted;
   const client = new Client(conn, narrator, print);
   client.showSendWindow("the connection is new");
   client.showReceiveWindow("the connection is new");
