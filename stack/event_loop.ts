@@ -43,8 +43,11 @@ export interface EventLoopOptions {
 const yieldInterval = 1;
 
 /** Links of a chain of promise reactions that are waited for before the loop flushes, and before it sleeps. */
-const turnsBeforeFlush = 8;
+const turnsBeforeFlush = 5;
 const turnsBeforeSleep = 8;
+
+/** A step that handled more than this is part of a flow, whose acknowledgements wait for no answers. */
+const mostWorkAnswered = 16;
 
 /** The longest nap, in milliseconds: for so long the program's own timers and I/O may be late. */
 const longestNap = 0.25;
@@ -186,7 +189,8 @@ export class EventLoop {
     this.#woken = false;
     // Promise reactions have their turn; what they ask of the stack, they say through wake().
     if (unfinished && this.#work.flush !== undefined) {
-      for (let turn = 0; turn < turnsBeforeFlush; turn++) await undefined;
+      const turns = handled > mostWorkAnswered ? 1 : turnsBeforeFlush;
+      for (let turn = 0; turn < turns; turn++) await undefined;
       if (this.#stopping) return false;
       this.#work.flush();
     } else {
