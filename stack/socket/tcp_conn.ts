@@ -4,17 +4,11 @@
  * @module
  */
 
-import { type ErrorName, makeError } from "../errors.ts";
-import { formatEndpoint } from "../transport/endpoint.ts";
-import type {
-  ConnectionObserver,
-  ConnectionSettings,
-  Failure,
-  TcpInfo,
-  UserConnection,
-} from "../transport/tcp/user.ts";
-import { Hold, type ProgramKeeper } from "./hold.ts";
+import type { ErrorName } from "../errors.ts";
+import type { ConnectionSettings, TcpInfo, UserConnection } from "../transport/tcp/user.ts";
+import type { ProgramKeeper } from "./hold.ts";
 import { toNetAddr } from "./options.ts";
+import { PendingTransfers } from "./pending_transfers.ts";
 import { TcpStreams } from "./tcp_streams.ts";
 
 /** When to probe an idle peer; what is left out stays as it is. */
@@ -26,30 +20,6 @@ export interface KeepAliveOptions {
   /** Unanswered probes until the connection is given up. */
   count?: number;
 }
-
-/** A read that waits for data. */
-interface PendingRead {
-  /** Where the data goes; null for a fresh buffer of the right size. */
-  target: Uint8Array | null;
-  /** Whether what is read stays, to be read again. */
-  readonly peeks: boolean;
-  resolve(chunk: Uint8Array | null): void;
-  reject(error: Error): void;
-}
-
-/** A write that waits for room, or the end of the sending side behind such writes. */
-interface PendingWrite {
-  /** What to send; null to end the sending side. */
-  readonly source: Uint8Array | null;
-  resolve(bytes: number): void;
-  reject(error: Error): void;
-}
-
-/** Where nothing waits. Shared, and never written to. */
-const nothing: never[] = [];
-
-/** Largest chunk of {@linkcode TcpConn.readable}, in bytes. */
-const chunkBytes = 65536;
 
 /**
  * A TCP connection. Reads and writes that cannot be served at once are served in the order in which they were made.
@@ -63,26 +33,18 @@ const chunkBytes = 65536;
  */
 export class TcpConn implements Deno.TcpConn {
   readonly #connection: UserConnection;
-  readonly #hold: Hold;
+  readonly #transfers: PendingTransfers;
   // Most connections of a busy server wait for their peer: what they may never need is made when they do.
   #localAddr: Deno.NetAddr | null = null;
   #remoteAddr: Deno.NetAddr | null = null;
-  #ending: PromiseWithResolvers<Error | null> | null = null;
-  #reads: PendingRead[] = nothing;
-  #writes: PendingWrite[] = nothing;
-  /** The failure that the next read or write reports; later ones find the connection ended. */
-  #unreported: Failure | null = null;
-  #over = false;
+  #streams: TcpStreams | null = null;
   #writeEnded = false;
   #closed = false;
-  #serving = false;
-  #streams: TcpStreams | null = null;
 
   /** Takes over a connection, and its observer; made by `connectTcp` and `TcpListener`. */
   constructor(connection: UserConnection, keeper: ProgramKeeper | null = null) {
     this.#connection = connection;
-    this.#hold = new Hold(keeper);
-    connection.observer = new TcpConn.#Observer(this);
+    this.#transfers = new PendingTransfers(connection, keeper);
   }
 
   /** Our end. */
@@ -100,9 +62,7 @@ export class TcpConn implements Deno.TcpConn {
    * error that ended it. Never rejects. Resolves later than `close()` returns, since data may be under way still.
    */
   get closed(): Promise<Error | null> {
-    const ending = this.#ending ??= Promise.withResolvers();
-    if (this.#over) this.#resolveEnding();
-    return ending.promise;
+    return this.#transfers.ending;
   }
 
   /** The settings of the connection. */
@@ -135,8 +95,8 @@ export class TcpConn implements Deno.TcpConn {
   async read(p: Uint8Array): Promise<number | null> {
     this.#assertOpen();
     if (p.length === 0) return 0;
-    if (this.#reads.length === 0 && this.#connection.receivable > 0) return this.#connection.receive(p);
-    const chunk = await this.#receive(p);
+    if (this.#transfers.readableNow) return this.#connection.receive(p);
+    const chunk = await this.#transfers.receive(p, false);
     return chunk === null ? null : chunk.length;
   }
 
@@ -147,8 +107,8 @@ export class TcpConn implements Deno.TcpConn {
   async peek(p: Uint8Array): Promise<number | null> {
     this.#assertOpen();
     if (p.length === 0) return 0;
-    if (this.#reads.length === 0 && this.#connection.receivable > 0) return this.#connection.peek(p);
-    const chunk = await this.#receive(p, true);
+    if (this.#transfers.readableNow) return this.#connection.peek(p);
+    const chunk = await this.#transfers.receive(p, true);
     return chunk === null ? null : chunk.length;
   }
 
@@ -178,11 +138,10 @@ export class TcpConn implements Deno.TcpConn {
    */
   async write(p: Uint8Array): Promise<number> {
     this.#assertOpen();
-    if (this.#over || this.#writeEnded) throw this.#takeError("send to");
+    if (this.#transfers.over || this.#writeEnded) throw this.#transfers.takeError("send to");
     if (p.length === 0) return 0;
-    const sent = this.#writes.length === 0 ? this.#connection.send(p) : 0;
-    if (sent > 0) return sent;
-    return await new Promise<number>((resolve, reject) => this.#queueWrite({ source: p, resolve, reject }));
+    const sent = this.#transfers.sendNow(p);
+    return sent > 0 ? sent : await this.#transfers.send(p);
   }
 
   /**
@@ -192,10 +151,9 @@ export class TcpConn implements Deno.TcpConn {
    */
   async closeWrite(): Promise<void> {
     this.#assertOpen();
-    if (this.#over || this.#writeEnded) return;
+    if (this.#transfers.over || this.#writeEnded) return;
     this.#writeEnded = true;
-    if (this.#writes.length === 0) return this.#connection.shutdown();
-    await new Promise<number>((resolve, reject) => this.#queueWrite({ source: null, resolve, reject }));
+    await this.#transfers.endSending();
   }
 
   /**
@@ -297,50 +255,18 @@ export class TcpConn implements Deno.TcpConn {
 
   /** Reads and writes that wait keep the program running. That is so at first. */
   ref(): void {
-    this.#hold.referenced = true;
+    this.#transfers.hold.referenced = true;
   }
 
   /** Reads and writes that wait do not keep the program running; their stack does so all the same until it is `unref`ed. */
   unref(): void {
-    this.#hold.referenced = false;
-  }
-
-  /** What TCP tells, passed on. */
-  static readonly #Observer = class implements ConnectionObserver {
-    readonly #conn: TcpConn;
-
-    constructor(conn: TcpConn) {
-      this.#conn = conn;
-    }
-
-    established(): void {}
-
-    readable(): void {
-      this.#conn.#serveSoon();
-    }
-
-    writable(): void {
-      this.#conn.#serveSoon();
-    }
-
-    closed(failure: Failure | null): void {
-      const conn = this.#conn;
-      conn.#over = true;
-      conn.#unreported = failure;
-      conn.#resolveEnding();
-      conn.#serveSoon();
-    }
-  };
-
-  #resolveEnding(): void {
-    const { failure } = this.#connection;
-    this.#ending?.resolve(failure === null ? null : this.#errorOf("keep the connection to", failure));
+    this.#transfers.hold.referenced = false;
   }
 
   #useStreams(): TcpStreams {
     return this.#streams ??= new TcpStreams({
-      receive: (target) => this.#closed ? Promise.reject(this.#closedError()) : this.#receive(target),
-      cancelReceive: () => this.#dropReads(),
+      receive: (target) => this.#closed ? Promise.reject(this.#closedError()) : this.#transfers.receive(target, false),
+      cancelReceive: () => this.#transfers.dropReads(),
       write: (chunk) => this.write(chunk),
       closeWrite: () => this.closeWrite(),
       close: () => this[Symbol.dispose](),
@@ -348,107 +274,14 @@ export class TcpConn implements Deno.TcpConn {
     });
   }
 
-  /** Resolves with the received part of `target`, or a fresh buffer; with null at the end. */
-  #receive(target: Uint8Array | null, peeks: boolean = false): Promise<Uint8Array | null> {
-    // Who reads first has nothing to send with the SYN.
-    this.#connection.proceed();
-    return new Promise((resolve, reject) => {
-      if (this.#reads === nothing) this.#reads = [];
-      this.#reads.push({ target, peeks, resolve, reject });
-      if (this.#reads.length === 1) this.#serveReads();
-      this.#updateHold();
-    });
-  }
-
-  #queueWrite(write: PendingWrite): void {
-    if (this.#writes === nothing) this.#writes = [];
-    this.#writes.push(write);
-    this.#updateHold();
-  }
-
-  #updateHold(): void {
-    this.#hold.waiting = this.#reads.length > 0 || this.#writes.length > 0;
-  }
-
-  /** TCP calls in the middle of packet handling, so what waits is served a little later, and many calls at once. */
-  #serveSoon(): void {
-    if (this.#serving || this.#closed || (!this.#over && this.#reads.length === 0 && this.#writes.length === 0)) return;
-    this.#serving = true;
-    queueMicrotask(() => {
-      this.#serving = false;
-      this.#serveReads();
-      this.#serveWrites();
-      this.#updateHold();
-    });
-  }
-
-  #serveReads(): void {
-    for (let read = this.#reads[0]; read !== undefined; read = this.#reads[0]) {
-      const receivable = this.#connection.receivable;
-      if (receivable > 0) {
-        const target = read.target ?? new Uint8Array(Math.min(receivable, chunkBytes));
-        const received = read.peeks ? this.#connection.peek(target) : this.#connection.receive(target);
-        read.resolve(received === target.length ? target : target.subarray(0, received));
-      } else if (this.#unreported !== null) {
-        read.reject(this.#takeError("receive from"));
-      } else if (this.#connection.ended || this.#over) {
-        read.resolve(null);
-      } else {
-        return;
-      }
-      this.#reads.shift();
-    }
-  }
-
-  #serveWrites(): void {
-    for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
-      if (this.#over) {
-        if (write.source === null) write.resolve(0);
-        else write.reject(this.#takeError("send to"));
-      } else if (write.source === null) {
-        this.#connection.shutdown();
-        write.resolve(0);
-      } else {
-        const sent = this.#connection.send(write.source);
-        if (sent === 0) return;
-        write.resolve(sent);
-      }
-      this.#writes.shift();
-    }
-  }
-
-  #dropReads(): void {
-    for (const read of this.#reads.splice(0)) read.resolve(null);
-    this.#updateHold();
-  }
-
   #end(name: ErrorName, why: string): void {
     this.#closed = true;
-    for (const read of this.#reads.splice(0)) read.reject(this.#makeError(name, "receive from", why));
-    for (const write of this.#writes.splice(0)) write.reject(this.#makeError(name, "send to", why));
-    this.#updateHold();
-    this.#streams?.error(this.#makeError(name, "receive from", why), this.#closedError());
-  }
-
-  /** The failure if nobody has been told of it, otherwise the error for sending on a connection that has ended. */
-  #takeError(doing: string): Error {
-    const failure = this.#unreported;
-    this.#unreported = null;
-    return failure === null
-      ? this.#makeError("BrokenPipe", doing, "our side of the connection has ended")
-      : this.#errorOf(doing, failure);
-  }
-
-  #errorOf(doing: string, failure: Failure): Error {
-    return this.#makeError(failure.name, doing, failure.message);
-  }
-
-  #makeError(name: ErrorName, doing: string, why: string): Error {
-    return makeError(name, `Cannot ${doing} ${formatEndpoint(this.#connection.remote)}: ${why}`);
+    this.#transfers.fail(name, why);
+    this.#streams?.error(this.#transfers.makeError(name, "receive from", why), this.#closedError());
   }
 
   #closedError(): Error {
-    return this.#makeError("BadResource", "use the connection to", "it has been closed");
+    return this.#transfers.makeError("BadResource", "use the connection to", "it has been closed");
   }
 
   #assertOpen(): void {

@@ -1,0 +1,215 @@
+/**
+ * The reads and writes of a TCP connection that wait: for data, for room, or for those that were made before them.
+ *
+ * @module
+ */
+
+import { type ErrorName, makeError } from "../errors.ts";
+import { formatEndpoint } from "../transport/endpoint.ts";
+import type { ConnectionObserver, Failure, UserConnection } from "../transport/tcp/user.ts";
+import { Hold, type ProgramKeeper } from "./hold.ts";
+
+/** A read that waits for data. */
+interface PendingRead {
+  /** Where the data goes; null for a fresh buffer of the right size. */
+  readonly target: Uint8Array | null;
+  /** Whether what is read stays, to be read again. */
+  readonly peeks: boolean;
+  resolve(chunk: Uint8Array | null): void;
+  reject(error: Error): void;
+}
+
+/** A write that waits for room, or the end of the sending side behind such writes. */
+interface PendingWrite {
+  /** What to send; null to end the sending side. */
+  readonly source: Uint8Array | null;
+  resolve(bytes: number): void;
+  reject(error: Error): void;
+}
+
+/** Where nothing waits. Shared, and never written to. */
+const nothing: never[] = [];
+
+/** Largest fresh buffer for what is received, in bytes. */
+const chunkBytes = 65536;
+
+/**
+ * Serves reads and writes in the order in which they were made, as the connection that it observes can, and tells how
+ * the connection ended.
+ */
+export class PendingTransfers implements ConnectionObserver {
+  /** Keeps the program running while something waits. */
+  readonly hold: Hold;
+
+  readonly #connection: UserConnection;
+  // Most connections of a busy server wait for their peer: what they may never need is made when they do.
+  #ending: PromiseWithResolvers<Error | null> | null = null;
+  #reads: PendingRead[] = nothing;
+  #writes: PendingWrite[] = nothing;
+  /** The failure that the next read or write reports; later ones find the connection ended. */
+  #unreported: Failure | null = null;
+  #over = false;
+  #serving = false;
+
+  /** Becomes the observer of a connection. */
+  constructor(connection: UserConnection, keeper: ProgramKeeper | null) {
+    this.#connection = connection;
+    this.hold = new Hold(keeper);
+    connection.observer = this;
+  }
+
+  /** Whether TCP is done with the connection. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Resolves when TCP is done with the connection, with the error that ended it or with null. */
+  get ending(): Promise<Error | null> {
+    const ending = this.#ending ??= Promise.withResolvers();
+    if (this.#over) this.#resolveEnding();
+    return ending.promise;
+  }
+
+  /** Whether data can be read at once: there are some, and no read came before. */
+  get readableNow(): boolean {
+    return this.#reads.length === 0 && this.#connection.receivable > 0;
+  }
+
+  /** Resolves with the received part of `target`, or of a fresh buffer; with null at the end. */
+  receive(target: Uint8Array | null, peeks: boolean): Promise<Uint8Array | null> {
+    // Who reads first has nothing to send with the SYN.
+    this.#connection.proceed();
+    return new Promise((resolve, reject) => {
+      if (this.#reads === nothing) this.#reads = [];
+      this.#reads.push({ target, peeks, resolve, reject });
+      if (this.#reads.length === 1) this.#serveReads();
+      this.#updateHold();
+    });
+  }
+
+  /** Resolves all that wait to read as if the end had come. */
+  dropReads(): void {
+    for (const read of this.#reads.splice(0)) read.resolve(null);
+    this.#updateHold();
+  }
+
+  /** Sends what there is room for, unless a write came before, and returns how many bytes that was. */
+  sendNow(source: Uint8Array): number {
+    return this.#writes.length === 0 ? this.#connection.send(source) : 0;
+  }
+
+  /** Waits for room, sends at least one byte and resolves with how many; null ends the sending side. */
+  send(source: Uint8Array | null): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#writes === nothing) this.#writes = [];
+      this.#writes.push({ source, resolve, reject });
+      this.#updateHold();
+    });
+  }
+
+  /** Ends the sending side behind the writes that wait. */
+  async endSending(): Promise<void> {
+    if (this.#writes.length === 0) this.#connection.shutdown();
+    else await this.send(null);
+  }
+
+  /** Fails all that waits: our side closes the connection. */
+  fail(name: ErrorName, why: string): void {
+    for (const read of this.#reads.splice(0)) read.reject(this.makeError(name, "receive from", why));
+    for (const write of this.#writes.splice(0)) write.reject(this.makeError(name, "send to", why));
+    this.#updateHold();
+  }
+
+  /** The failure if nobody has been told of it, otherwise the error for sending on a connection that has ended. */
+  takeError(doing: string): Error {
+    const failure = this.#unreported;
+    this.#unreported = null;
+    return failure === null
+      ? this.makeError("BrokenPipe", doing, "our side of the connection has ended")
+      : this.makeError(failure.name, doing, failure.message);
+  }
+
+  /** An error that names the peer. */
+  makeError(name: ErrorName, doing: string, why: string): Error {
+    return makeError(name, `Cannot ${doing} ${formatEndpoint(this.#connection.remote)}: ${why}`);
+  }
+
+  /** TCP tells that the handshake is done. */
+  established(): void {}
+
+  /** TCP tells that there are data, or their end. */
+  readable(): void {
+    this.#serveSoon();
+  }
+
+  /** TCP tells that there is room. */
+  writable(): void {
+    this.#serveSoon();
+  }
+
+  /** TCP tells that it is done with the connection. */
+  closed(failure: Failure | null): void {
+    this.#over = true;
+    this.#unreported = failure;
+    this.#resolveEnding();
+    this.#serveSoon();
+  }
+
+  #resolveEnding(): void {
+    const { failure } = this.#connection;
+    this.#ending?.resolve(
+      failure === null ? null : this.makeError(failure.name, "keep the connection to", failure.message),
+    );
+  }
+
+  #updateHold(): void {
+    this.hold.waiting = this.#reads.length > 0 || this.#writes.length > 0;
+  }
+
+  /** TCP calls in the middle of packet handling, so what waits is served a little later, and many calls at once. */
+  #serveSoon(): void {
+    if (this.#serving || (this.#reads.length === 0 && this.#writes.length === 0)) return;
+    this.#serving = true;
+    queueMicrotask(() => {
+      this.#serving = false;
+      this.#serveReads();
+      this.#serveWrites();
+      this.#updateHold();
+    });
+  }
+
+  #serveReads(): void {
+    for (let read = this.#reads[0]; read !== undefined; read = this.#reads[0]) {
+      const receivable = this.#connection.receivable;
+      if (receivable > 0) {
+        const target = read.target ?? new Uint8Array(Math.min(receivable, chunkBytes));
+        const received = read.peeks ? this.#connection.peek(target) : this.#connection.receive(target);
+        read.resolve(received === target.length ? target : target.subarray(0, received));
+      } else if (this.#unreported !== null) {
+        read.reject(this.takeError("receive from"));
+      } else if (this.#connection.ended || this.#over) {
+        read.resolve(null);
+      } else {
+        return;
+      }
+      this.#reads.shift();
+    }
+  }
+
+  #serveWrites(): void {
+    for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
+      if (this.#over) {
+        if (write.source === null) write.resolve(0);
+        else write.reject(this.takeError("send to"));
+      } else if (write.source === null) {
+        this.#connection.shutdown();
+        write.resolve(0);
+      } else {
+        const sent = this.#connection.send(write.source);
+        if (sent === 0) return;
+        write.resolve(sent);
+      }
+      this.#writes.shift();
+    }
+  }
+}
