@@ -1,28 +1,20 @@
 /**
- * The stack: the one file in which the protocol graph is wired, and the API that programs use.
+ * The stack: the API that programs use.
  *
  * @module
  */
 
 import { IpAddress, IpPrefix, type MacAddress } from "./address.ts";
-import { type Clock, SystemClock } from "./clock.ts";
+import { SystemClock } from "./clock.ts";
 import { Counters } from "./counters.ts";
 import { makeError } from "./errors.ts";
 import { EventLoop } from "./event_loop.ts";
-import { Arp } from "./link/arp.ts";
-import { BareIp } from "./link/bare_ip.ts";
+import { ProtocolGraph } from "./graph.ts";
 import type { Device } from "./link/device.ts";
-import { Ethernet } from "./link/ethernet.ts";
 import { LoopbackDevice } from "./link/loopback.ts";
-import { EtherType, Nic, type NicOptions } from "./link/nic.ts";
+import { Nic, type NicOptions } from "./link/nic.ts";
 import type { Logger } from "./logger.ts";
-import { Addresses } from "./network/addresses.ts";
-import { Icmpv4 } from "./network/icmpv4.ts";
-import { Igmp } from "./network/igmp.ts";
-import { Ipv4 } from "./network/ipv4.ts";
-import { Ipv4Forwarder } from "./network/ipv4_forward.ts";
-import { Neighbors } from "./network/neighbors.ts";
-import { NetworkTable } from "./network/networks.ts";
+import type { Neighbors } from "./network/neighbors.ts";
 import { Routes } from "./network/routes.ts";
 import { PacketPool } from "./packet.ts";
 import { PortablePoller } from "./portable_poller.ts";
@@ -40,28 +32,18 @@ import {
   type UdpForwardOptions,
   type UdpForwardRequest,
 } from "./socket/forward.ts";
+import { StackHold } from "./socket/hold.ts";
 import type { TcpConnectOptions, TcpListenOptions, UdpConnectOptions, UdpListenOptions } from "./socket/options.ts";
 import { ping, type PingEvent, type PingOptions } from "./socket/ping.ts";
+import { probeAddress } from "./socket/probe_address.ts";
 import type { TcpConn } from "./socket/tcp_conn.ts";
-import type { ProgramKeeper } from "./socket/hold.ts";
 import { listenTcp, type TcpListener } from "./socket/tcp_listener.ts";
+import { StackWork } from "./stack_work.ts";
 import { Timers } from "./timers.ts";
-import { Echo } from "./transport/echo.ts";
-import { Ports } from "./transport/ports.ts";
-import { maximumHeaderBytes as tcpHeaderBytes } from "./transport/tcp/header.ts";
-import { Tcp, type TcpConfiguration } from "./transport/tcp/tcp.ts";
+import type { Ports } from "./transport/ports.ts";
+import type { Tcp, TcpConfiguration } from "./transport/tcp/tcp.ts";
 import type { TcpTrace } from "./transport/tcp/trace.ts";
-import { Udp } from "./transport/udp.ts";
-import { NicGroups } from "./transport/udp_groups.ts";
-
-/** Frames that are taken from one device before the others and the timers have their turn. */
-const batchFrames = 64;
-
-/** Bytes that TCP sends before the devices, the timers and the program have their turn. */
-const flushBytes = 256 * 1024;
-
-/** Headroom in front of the link header that any device may ask for, in bytes. */
-const deviceHeaderBytes = 64;
+import type { Udp } from "./transport/udp.ts";
 
 /** Options of {@linkcode Stack}. */
 export interface StackOptions {
@@ -141,37 +123,16 @@ export class Stack implements AsyncDisposable {
   /** Who holds which port. */
   readonly ports: Ports;
 
-  readonly #clock: Clock;
   readonly #logger: Logger | null;
-  readonly #nics: Nic[] = [];
-  readonly #headroom: number;
-  readonly #ethernet: Ethernet;
-  readonly #bareIp: BareIp;
-  readonly #addresses: Addresses;
-  readonly #ipv4: Ipv4;
-  readonly #forwarder: Ipv4Forwarder;
-  readonly #igmp: Igmp;
-  readonly #arp: Arp;
-  readonly #echo: Echo;
-  readonly #networks: NetworkTable;
   readonly #random: Random;
+  readonly #nics: Nic[] = [];
+  readonly #graph: ProtocolGraph;
+  readonly #work: StackWork;
+  readonly #loop: EventLoop | null;
+  readonly #hold: StackHold = new StackHold((held) => this.#loop?.hold(held));
   #tcpForwarding: Forwarding | null = null;
   #udpForwarding: Forwarding | null = null;
-  readonly #loop: EventLoop | null;
   #pollsDevices = false;
-  #referenced = true;
-  /** How many wait for something that is to keep the program running. */
-  #waits = 0;
-  readonly #keeper: ProgramKeeper = {
-    acquire: () => {
-      this.#waits++;
-      this.#updateHold();
-    },
-    release: () => {
-      this.#waits--;
-      this.#updateHold();
-    },
-  };
   /** Aborted when the stack is closed: ends the runs of ping. */
   readonly #closing = new AbortController();
 
@@ -181,62 +142,26 @@ export class Stack implements AsyncDisposable {
     const random = this.#random = options.random ?? new CryptoRandom();
     const nics = this.#nics;
     const timers = this.timers = options.timers ?? new Timers(new SystemClock());
-    this.#clock = timers.clock;
     this.#logger = options.logger ?? null;
     const pool = this.pool = new PacketPool(
       options.packetMemory === undefined ? {} : { limitBytes: options.packetMemory },
     );
-
-    const ethernet = this.#ethernet = new Ethernet({ nics, counters });
-    const bareIp = this.#bareIp = new BareIp({ counters });
-    const linkHeadroom = deviceHeaderBytes + ethernet.headerBytes;
-    const neighbors = this.neighbors = new Neighbors({ timers, random, counters });
-    const addresses = this.#addresses = new Addresses({ nics, routes, neighbors });
-    const arp = this.#arp = new Arp({ nics, neighbors, pool, headroom: linkHeadroom, timers, counters });
-    const ipv4 = this.#ipv4 = new Ipv4({
-      nics,
-      addresses,
-      routes,
-      neighbors,
-      pool,
-      timers,
-      random,
-      counters,
-      headroom: linkHeadroom,
-    });
-    this.#forwarder = new Ipv4Forwarder({ network: ipv4, routes, neighbors, counters });
-    this.forwarding = options.forwarding ?? false;
-    const networks = this.#networks = new NetworkTable(ipv4);
-    this.#headroom = linkHeadroom + ipv4.headerBytes + tcpHeaderBytes;
-    const headroom = this.#headroom;
-    const ports = this.ports = new Ports(random);
     const wake = () => this.#loop?.wake();
-    const echo = this.#echo = new Echo({ networks, pool, random, counters, headroom });
-    const icmpv4 = new Icmpv4({ network: ipv4, addresses, echo, pool, timers, counters, headroom: linkHeadroom });
-    const igmp = this.#igmp = new Igmp({ nics, pool, timers, random, counters, headroom: linkHeadroom });
-    const groups = new NicGroups(igmp);
-    const udp = this.udp = new Udp({ networks, ports, pool, random, counters, headroom, groups });
-    const tcp = this.tcp = new Tcp({ pool, timers, random, networks, ports, headroom, counters, wake }, options.tcp);
+    const graph = new ProtocolGraph({ nics, routes, pool, timers, random, counters, wake }, options.tcp);
+    this.#graph = graph;
+    this.neighbors = graph.neighbors;
+    this.ports = graph.ports;
+    this.udp = graph.udp;
+    this.tcp = graph.tcp;
+    this.forwarding = options.forwarding ?? false;
+    this.#work = new StackWork(nics, timers, graph.tcp);
 
-    ethernet.register(EtherType.arp, arp);
-    ethernet.register(EtherType.ipv4, ipv4);
-    bareIp.register(EtherType.ipv4, ipv4);
-    neighbors.setResolver(arp);
-    for (const transport of [icmpv4, igmp, udp, tcp]) ipv4.register(transport);
-
-    this.#loop = options.eventLoop === false ? null : new EventLoop(
-      {
-        step: () => this.#work(),
-        flush: () => this.#flush(flushBytes),
-        nextDeadline: () => timers.nextDeadline(),
-      },
-      {
-        clock: timers.clock,
-        poller: new PortablePoller(),
-        devices: () => this.#devices(),
-        ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
-      },
-    );
+    this.#loop = options.eventLoop === false ? null : new EventLoop(this.#work, {
+      clock: timers.clock,
+      poller: new PortablePoller(),
+      devices: () => this.#devices(),
+      ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
+    });
     if (this.#loop !== null) timers.onEarlier = wake;
     this.attach(new LoopbackDevice(), { addresses: ["127.0.0.1/8"] });
     this.#loop?.start();
@@ -252,11 +177,11 @@ export class Stack implements AsyncDisposable {
    * in fragments where they are allowed and needed, and with ICMP errors to their senders where that cannot be.
    */
   get forwarding(): boolean {
-    return this.#ipv4.forward !== null;
+    return this.#graph.forwarding;
   }
 
   set forwarding(forwarding: boolean) {
-    this.#ipv4.forward = forwarding ? (packet) => this.#forwarder.forward(packet) : null;
+    this.#graph.forwarding = forwarding;
   }
 
   /** Who watches TCP, or null. */
@@ -281,16 +206,11 @@ export class Stack implements AsyncDisposable {
     if (gateway !== null && !prefixes.some((prefix) => prefix.contains(gateway))) {
       throw new Error(`Cannot use the gateway ${gateway}: it lies in none of the subnets of "${device.name}"`);
     }
-    if (device.headerBytes > deviceHeaderBytes) {
-      throw new RangeError(
-        `Cannot attach "${device.name}": it asks for ${device.headerBytes} bytes of headroom, more than ${deviceHeaderBytes}`,
-      );
-    }
-    const link = device.medium === "ethernet" ? this.#ethernet : this.#bareIp;
+    const link = this.#graph.linkFor(device);
     const nic = new Nic(this.#nics.length, options.name ?? device.name, device, link, options);
     device.attach({
       pool: this.pool,
-      headroom: this.#headroom,
+      headroom: this.#graph.headroom,
       timers: this.timers,
       offload: true,
       wake: () => this.#loop?.wake(),
@@ -298,7 +218,7 @@ export class Stack implements AsyncDisposable {
     });
     if (device.share !== undefined) this.ports.share = device.share;
     this.#nics.push(nic);
-    for (const prefix of prefixes) this.#addresses.add(nic, prefix);
+    for (const prefix of prefixes) this.#graph.addresses.add(nic, prefix);
     if (gateway !== null) this.routes.add({ prefix: anywhere(gateway), nic, gateway });
     if (device.createPoller !== undefined && this.#loop !== null && !this.#pollsDevices) {
       this.#pollsDevices = true;
@@ -315,7 +235,7 @@ export class Stack implements AsyncDisposable {
    * @throws {TypeError} If `address` is no address with a prefix length.
    */
   addAddress(nic: Nic, address: string): void {
-    this.#addresses.add(nic, IpPrefix.parse(address));
+    this.#graph.addresses.add(nic, IpPrefix.parse(address));
   }
 
   /**
@@ -329,29 +249,12 @@ export class Stack implements AsyncDisposable {
    */
   async probeAddress(nic: Nic, address: string, options: { signal?: AbortSignal } = {}): Promise<MacAddress | null> {
     this.#assertOpen("probe an address");
-    const parsed = IpAddress.parse(address);
-    if (parsed.family !== 4) throw new TypeError(`Cannot probe ${address}: give an IPv4 address`);
-    if (nic.mac === null) return null;
-    const closing = this.#closing.signal;
-    const signal = options.signal === undefined ? closing : AbortSignal.any([closing, options.signal]);
-    signal.throwIfAborted();
-    const { promise, resolve, reject } = Promise.withResolvers<MacAddress | null>();
-    const cancel = this.#arp.probe(nic, parsed, this.#random, resolve);
-    const onAbort = () => {
-      cancel();
-      reject(signal.reason);
-    };
-    signal.addEventListener("abort", onAbort);
-    try {
-      return await promise;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
+    return await probeAddress({ arp: this.#graph.arp, random: this.#random }, nic, address, this.#withClosing(options));
   }
 
   /** Takes an address from an interface. Returns whether it had it. */
   removeAddress(nic: Nic, address: string): boolean {
-    return this.#addresses.remove(nic, IpAddress.parse(address));
+    return this.#graph.addresses.remove(nic, IpAddress.parse(address));
   }
 
   /**
@@ -361,7 +264,7 @@ export class Stack implements AsyncDisposable {
    */
   async connect(options: TcpConnectOptions): Promise<TcpConn> {
     this.#assertOpen("connect");
-    return await connectTcp(this.tcp, options, this.#keeper);
+    return await connectTcp(this.tcp, options, this.#hold);
   }
 
   /**
@@ -371,7 +274,7 @@ export class Stack implements AsyncDisposable {
    */
   listen(options: TcpListenOptions): TcpListener {
     this.#assertOpen("listen");
-    return listenTcp(this.tcp, options, this.#keeper);
+    return listenTcp(this.tcp, options, this.#hold);
   }
 
   /**
@@ -381,7 +284,7 @@ export class Stack implements AsyncDisposable {
    */
   listenDatagram(options: UdpListenOptions = {}): DatagramConn {
     this.#assertOpen("bind a port");
-    return listenUdp(this.udp, this.#nics, options, this.#keeper);
+    return listenUdp(this.udp, this.#nics, options, this.#hold);
   }
 
   /**
@@ -391,7 +294,7 @@ export class Stack implements AsyncDisposable {
    */
   connectDatagram(options: UdpConnectOptions): DatagramConn {
     this.#assertOpen("bind a port");
-    return connectUdp(this.udp, this.#nics, options, this.#keeper);
+    return connectUdp(this.udp, this.#nics, options, this.#hold);
   }
 
   /**
@@ -418,7 +321,7 @@ export class Stack implements AsyncDisposable {
     const { tcp, counters } = this;
     const onClose = () => this.#tcpForwarding = null;
     const wiring = { tcp, counters, random: this.#random };
-    const context = { wiring, keeper: this.#keeper, onClose, onError: this.#logForwardError };
+    const context = { wiring, keeper: this.#hold, onClose, onError: this.#logForwardError };
     return this.#tcpForwarding = forwardTcp(context, handler, options);
   }
 
@@ -433,19 +336,21 @@ export class Stack implements AsyncDisposable {
     if (this.#udpForwarding !== null) throw makeError("Busy", "Cannot forward datagrams: another handler has them");
     const { udp, counters } = this;
     const onClose = () => this.#udpForwarding = null;
-    const wiring = { udp, counters, networks: this.#networks };
-    const context = { wiring, keeper: this.#keeper, onClose, onError: this.#logForwardError };
+    const wiring = { udp, counters, networks: this.#graph.networks };
+    const context = { wiring, keeper: this.#hold, onClose, onError: this.#logForwardError };
     return this.#udpForwarding = forwardUdp(context, this.#nics, handler, options);
   }
 
   /** Sends ICMP echo requests and yields what comes back; see `PingOptions` for how many and how often. */
   ping(destination: string, options: PingOptions = {}): AsyncGenerator<PingEvent, undefined, undefined> {
     this.#assertOpen("ping");
-    const { signal } = this.#closing;
-    return ping(this.#echo, this.timers, destination, {
-      ...options,
-      signal: options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]),
-    }, this.#keeper);
+    return ping(
+      this.#graph.echo,
+      this.timers,
+      destination,
+      { ...options, signal: this.#withClosing(options) },
+      this.#hold,
+    );
   }
 
   /** What the stack is doing, as plain data: interfaces, routes, neighbours, sockets, ports, counters. */
@@ -458,39 +363,14 @@ export class Stack implements AsyncDisposable {
    * how much that was. For simulations; with an event loop nobody needs to call it.
    */
   step(): number {
-    const handled = this.#work();
-    this.#flush(Infinity);
+    const handled = this.#work.step();
+    this.#work.flush(Infinity);
     return handled;
-  }
-
-  /** Takes frames and lets timers expire; the clock is asked once for each of these. */
-  #work(): number {
-    const clock = this.#clock;
-    try {
-      clock.hold?.();
-      const handled = this.#receive(clock.now());
-      clock.hold?.();
-      return handled + this.timers.run();
-    } finally {
-      clock.release?.();
-    }
-  }
-
-  /** Sends what has become due, up to a number of bytes. */
-  #flush(bytes: number): void {
-    const clock = this.#clock;
-    try {
-      clock.hold?.();
-      this.tcp.flush(bytes);
-    } finally {
-      clock.release?.();
-    }
   }
 
   /** The stack keeps the program running until it is closed. That is so at first. */
   ref(): void {
-    this.#referenced = true;
-    this.#updateHold();
+    this.#hold.referenced = true;
   }
 
   /**
@@ -499,8 +379,7 @@ export class Stack implements AsyncDisposable {
    * do it.
    */
   unref(): void {
-    this.#referenced = false;
-    this.#updateHold();
+    this.#hold.referenced = false;
   }
 
   /**
@@ -512,11 +391,7 @@ export class Stack implements AsyncDisposable {
     this.#closing.abort(makeError("BadResource", "Cannot go on: the stack has been closed"));
     this.#tcpForwarding?.close();
     this.#udpForwarding?.close();
-    this.tcp.close();
-    for (const socket of this.udp.sockets) socket.close();
-    this.#igmp.close();
-    this.neighbors.clear();
-    this.#ipv4.close();
+    this.#graph.close();
     for (const nic of this.#nics) nic.device.flush();
     try {
       await this.#loop?.stop();
@@ -531,27 +406,6 @@ export class Stack implements AsyncDisposable {
     await this.close();
   }
 
-  #updateHold(): void {
-    this.#loop?.hold(this.#referenced || this.#waits > 0);
-  }
-
-  /** Takes a batch of frames from each device, which arrived by `now`, and returns how many there were. */
-  #receive(now: number): number {
-    let received = 0;
-    const nics = this.#nics;
-    for (let index = 0; index < nics.length; index++) {
-      const nic = nics[index]!;
-      if (nic.device.wantsWrite) nic.device.flush();
-      for (let frame = 0; frame < batchFrames; frame++) {
-        const packet = nic.receive(now);
-        if (packet === null) break;
-        nic.link.pop(packet);
-        received++;
-      }
-    }
-    return received;
-  }
-
   /** The devices that the event loop's poller can wait for. */
   #devices(): Device[] {
     return this.#nics.map(({ device }) => device).filter(({ descriptor }) => descriptor !== undefined);
@@ -564,6 +418,12 @@ export class Stack implements AsyncDisposable {
   #linkChanged(nic: Nic): void {
     this.routes.touch();
     this.#logger?.warn(`The link of ${nic.name} has changed`);
+  }
+
+  /** A signal that is aborted with the one of `options`, if there is one, and when the stack is closed. */
+  #withClosing({ signal }: { signal?: AbortSignal }): AbortSignal {
+    const closing = this.#closing.signal;
+    return signal === undefined ? closing : AbortSignal.any([closing, signal]);
   }
 
   #assertOpen(doing: string): void {

@@ -8,10 +8,12 @@ const ranks: readonly (readonly [pattern: RegExp, rank: number])[] = [
   [/^stack\/link\//, 1],
   [/^stack\/network\//, 2],
   [/^stack\/transport\//, 3],
+  // The data path wired, without the sockets.
+  [/^stack\/graph\.ts$/, 3.5],
   [/^stack\/socket\//, 4],
   // What looks at all layers, or drives them, from outside.
   [/^stack\/(describe|connection_log|snapshot)/, 5],
-  [/^stack\/(event_loop|portable_poller)\.ts$/, 5],
+  [/^stack\/(event_loop|portable_poller|stack_work)\.ts$/, 5],
   // The stack with all adaptors on board.
   [/^stack\/application\/full\.ts$/, 6.5],
   [/^stack\/application\//, 5],

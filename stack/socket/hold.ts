@@ -45,3 +45,37 @@ export class Hold {
     else this.#keeper?.release();
   }
 }
+
+/** Whether a stack keeps the program running: unless it is told not to, and all the same while somebody waits. */
+export class StackHold implements ProgramKeeper {
+  readonly #apply: (held: boolean) => void;
+  #referenced = true;
+  #waits = 0;
+
+  /** Tells `apply` each time that the answer may have changed. */
+  constructor(apply: (held: boolean) => void) {
+    this.#apply = apply;
+  }
+
+  /** Says whether the stack keeps the program running by itself. */
+  set referenced(referenced: boolean) {
+    this.#referenced = referenced;
+    this.#update();
+  }
+
+  /** As {@linkcode ProgramKeeper.acquire}. */
+  acquire(): void {
+    this.#waits++;
+    this.#update();
+  }
+
+  /** As {@linkcode ProgramKeeper.release}. */
+  release(): void {
+    this.#waits--;
+    this.#update();
+  }
+
+  #update(): void {
+    this.#apply(this.#referenced || this.#waits > 0);
+  }
+}
