@@ -23,10 +23,9 @@ import { type StackSnapshot, takeSnapshot } from "./snapshot.ts";
 import { connectTcp } from "./socket/connect.ts";
 import { connectUdp, type DatagramConn, listenUdp } from "./socket/datagram_conn.ts";
 import {
+  Forwarders,
   type ForwardHandler,
   type Forwarding,
-  forwardTcp,
-  forwardUdp,
   type TcpForwardOptions,
   type TcpForwardRequest,
   type UdpForwardOptions,
@@ -130,8 +129,7 @@ export class Stack implements AsyncDisposable {
   readonly #work: StackWork;
   readonly #loop: EventLoop | null;
   readonly #hold: StackHold = new StackHold((held) => this.#loop?.hold(held));
-  #tcpForwarding: Forwarding | null = null;
-  #udpForwarding: Forwarding | null = null;
+  readonly #forwarders: Forwarders;
   #pollsDevices = false;
   /** Aborted when the stack is closed: ends the runs of ping. */
   readonly #closing = new AbortController();
@@ -155,6 +153,16 @@ export class Stack implements AsyncDisposable {
     this.tcp = graph.tcp;
     this.forwarding = options.forwarding ?? false;
     this.#work = new StackWork(nics, timers, graph.tcp);
+    this.#forwarders = new Forwarders({
+      tcp: graph.tcp,
+      udp: graph.udp,
+      networks: graph.networks,
+      counters,
+      random,
+      nics,
+      keeper: this.#hold,
+      onError: (error) => this.#logger?.error(`Forwarding failed: ${messageOf(error)}`),
+    });
 
     this.#loop = options.eventLoop === false ? null : new EventLoop(this.#work, {
       clock: timers.clock,
@@ -317,12 +325,7 @@ export class Stack implements AsyncDisposable {
    */
   forwardTcp(handler: ForwardHandler<TcpForwardRequest>, options: TcpForwardOptions = {}): Forwarding {
     this.#assertOpen("forward connections");
-    if (this.#tcpForwarding !== null) throw makeError("Busy", "Cannot forward connections: another handler has them");
-    const { tcp, counters } = this;
-    const onClose = () => this.#tcpForwarding = null;
-    const wiring = { tcp, counters, random: this.#random };
-    const context = { wiring, keeper: this.#hold, onClose, onError: this.#logForwardError };
-    return this.#tcpForwarding = forwardTcp(context, handler, options);
+    return this.#forwarders.forwardTcp(handler, options);
   }
 
   /**
@@ -333,12 +336,7 @@ export class Stack implements AsyncDisposable {
    */
   forwardUdp(handler: ForwardHandler<UdpForwardRequest>, options: UdpForwardOptions = {}): Forwarding {
     this.#assertOpen("forward datagrams");
-    if (this.#udpForwarding !== null) throw makeError("Busy", "Cannot forward datagrams: another handler has them");
-    const { udp, counters } = this;
-    const onClose = () => this.#udpForwarding = null;
-    const wiring = { udp, counters, networks: this.#graph.networks };
-    const context = { wiring, keeper: this.#hold, onClose, onError: this.#logForwardError };
-    return this.#udpForwarding = forwardUdp(context, this.#nics, handler, options);
+    return this.#forwarders.forwardUdp(handler, options);
   }
 
   /** Sends ICMP echo requests and yields what comes back; see `PingOptions` for how many and how often. */
@@ -389,8 +387,7 @@ export class Stack implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort(makeError("BadResource", "Cannot go on: the stack has been closed"));
-    this.#tcpForwarding?.close();
-    this.#udpForwarding?.close();
+    this.#forwarders.close();
     this.#graph.close();
     for (const nic of this.#nics) nic.device.flush();
     try {
@@ -411,10 +408,6 @@ export class Stack implements AsyncDisposable {
     return this.#nics.map(({ device }) => device).filter(({ descriptor }) => descriptor !== undefined);
   }
 
-  readonly #logForwardError = (error: unknown): void => {
-    this.#logger?.error(`Forwarding failed: ${error instanceof Error ? error.message : String(error)}`);
-  };
-
   #linkChanged(nic: Nic): void {
     this.routes.touch();
     this.#logger?.warn(`The link of ${nic.name} has changed`);
@@ -434,4 +427,8 @@ export class Stack implements AsyncDisposable {
 /** The prefix that holds every address of a family. */
 function anywhere(like: IpAddress): IpPrefix {
   return new IpPrefix(IpAddress.unspecified(like.family), 0);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

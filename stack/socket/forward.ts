@@ -83,51 +83,67 @@ export interface Forwarding extends Disposable {
   close(): void;
 }
 
-/** What {@linkcode forwardTcp} and {@linkcode forwardUdp} are wired to. */
-export interface ForwardContext<ForwarderOptions> {
-  /** What the forwarder is made of, but for what the user says. */
-  wiring: ForwarderOptions;
+/** What {@linkcode Forwarders} work with. */
+export interface ForwardContext
+  extends Omit<TcpForwarderOptions & UdpForwarderOptions, "pending" | "flows" | "onRequest"> {
+  /** The interfaces, for the sockets of flows. */
+  nics: readonly Nic[];
   /** Who keeps the program running while connections and flows are waited for. */
   keeper: ProgramKeeper;
-  /** Called when the forwarding ends. */
-  onClose: () => void;
-  /** Told of what the handler throws. */
+  /** Told of what a handler throws, unless the handler's options say otherwise. */
   onError: (error: unknown) => void;
 }
 
-/** Hands TCP connections to any address and port where nobody listens to `handler`. */
-export function forwardTcp(
-  context: ForwardContext<Omit<TcpForwarderOptions, "pending" | "onRequest">>,
-  handler: ForwardHandler<TcpForwardRequest>,
-  options: TcpForwardOptions,
-): Forwarding {
-  const pending = checkNumber("a number of pending connections", options.pending ?? 1024, 1, 1_000_000);
-  const onError = options.onError ?? context.onError;
-  const forwarder = new TcpForwarder({
-    ...context.wiring,
-    pending,
-    onRequest: (request) =>
-      decide(handler, toTcpRequest(forwarder, request, context.keeper), () => forwarder.refuse(request), onError),
-  });
-  return forwardingOf(forwarder, context.onClose);
-}
+/** Forwarding of connections and of flows in one stack: one handler for each. */
+export class Forwarders {
+  readonly #context: ForwardContext;
+  #tcp: Forwarding | null = null;
+  #udp: Forwarding | null = null;
 
-/** Hands UDP flows to any address and port that nobody has bound to `handler`. */
-export function forwardUdp(
-  context: ForwardContext<Omit<UdpForwarderOptions, "flows" | "onRequest">>,
-  nics: readonly Nic[],
-  handler: ForwardHandler<UdpForwardRequest>,
-  options: UdpForwardOptions,
-): Forwarding {
-  const flows = checkNumber("a number of flows", options.flows ?? 4096, 1, 1_000_000);
-  const onError = options.onError ?? context.onError;
-  const forwarder = new UdpForwarder({
-    ...context.wiring,
-    flows,
-    onRequest: (request) =>
-      decide(handler, toUdpRequest(forwarder, request, nics, context.keeper), () => forwarder.refuse(request), onError),
-  });
-  return forwardingOf(forwarder, context.onClose);
+  /** Forwards nothing yet. */
+  constructor(context: ForwardContext) {
+    this.#context = context;
+  }
+
+  /** Hands TCP connections to any address and port where nobody listens to `handler`. */
+  forwardTcp(handler: ForwardHandler<TcpForwardRequest>, options: TcpForwardOptions): Forwarding {
+    if (this.#tcp !== null) throw makeError("Busy", "Cannot forward connections: another handler has them");
+    const pending = checkNumber("a number of pending connections", options.pending ?? 1024, 1, 1_000_000);
+    const { tcp, counters, random, keeper } = this.#context;
+    const onError = options.onError ?? this.#context.onError;
+    const forwarder = new TcpForwarder({
+      tcp,
+      counters,
+      random,
+      pending,
+      onRequest: (request) =>
+        decide(handler, toTcpRequest(forwarder, request, keeper), () => forwarder.refuse(request), onError),
+    });
+    return this.#tcp = forwardingOf(forwarder, () => this.#tcp = null);
+  }
+
+  /** Hands UDP flows to any address and port that nobody has bound to `handler`. */
+  forwardUdp(handler: ForwardHandler<UdpForwardRequest>, options: UdpForwardOptions): Forwarding {
+    if (this.#udp !== null) throw makeError("Busy", "Cannot forward datagrams: another handler has them");
+    const flows = checkNumber("a number of flows", options.flows ?? 4096, 1, 1_000_000);
+    const { udp, counters, networks, nics, keeper } = this.#context;
+    const onError = options.onError ?? this.#context.onError;
+    const forwarder = new UdpForwarder({
+      udp,
+      counters,
+      networks,
+      flows,
+      onRequest: (request) =>
+        decide(handler, toUdpRequest(forwarder, request, nics, keeper), () => forwarder.refuse(request), onError),
+    });
+    return this.#udp = forwardingOf(forwarder, () => this.#udp = null);
+  }
+
+  /** Stops intercepting. */
+  close(): void {
+    this.#tcp?.close();
+    this.#udp?.close();
+  }
 }
 
 function toTcpRequest(forwarder: TcpForwarder, request: TcpRequest, keeper: ProgramKeeper): TcpForwardRequest {
