@@ -1,0 +1,186 @@
+/**
+ * The server's side of a tunnel: it decides who comes in, and keeps the sessions.
+ *
+ * @module
+ */
+
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import type { IpAddress, IpPrefix } from "../../address.ts";
+import type { Logger } from "../../logger.ts";
+import { WebSocketServer } from "../deps/ws.ts";
+import type { WebSocket } from "../websocket_types.ts";
+import type { TunnelHub } from "./hub.ts";
+import {
+  CloseCode,
+  encodeConnectMessage,
+  type HeartbeatTimes,
+  mostMessageBytes,
+  tunnelProtocol,
+  usualHeartbeat,
+} from "./protocol.ts";
+import { type SessionSnapshot, TunnelSession } from "./session.ts";
+
+/** Who a token stands for, or why it is refused. */
+export type Admission =
+  | {
+    /** The token's name. */
+    readonly name: string;
+    /** The address that belongs to it. */
+    readonly address: IpAddress;
+  }
+  | {
+    /** The HTTP status of the refusal. */
+    readonly status: 401 | 403 | 503;
+    /** One line for the client. */
+    readonly reason: string;
+  };
+
+/** Options of {@linkcode TunnelServer}. */
+export interface TunnelServerOptions {
+  /** Where the clients are joined to the server's device. */
+  readonly hub: TunnelHub;
+  /** The server's own address in the tunnel. */
+  readonly gateway: IpAddress;
+  /** The most bytes of a packet. */
+  readonly mtu: number;
+  /** Networks behind the server that clients are told of, beside the tunnel's own. Default: none. */
+  readonly routes?: readonly IpPrefix[];
+  /** When silence is too long. Default: 30 and 60 seconds. */
+  readonly heartbeat?: HeartbeatTimes;
+  /** Decides about a token. */
+  readonly admit: (token: string) => Admission;
+  /** Who is told of clients that come and go. */
+  readonly logger?: Logger;
+  /** The date and time. Default: the platform's. */
+  readonly now?: () => Date;
+}
+
+/** The server as plain data. */
+export interface ServerSnapshot {
+  /** The tunnel's network. */
+  network: string;
+  /** Whether clients reach each other. */
+  interconnect: boolean;
+  /** Who is connected. */
+  sessions: SessionSnapshot[];
+  /** Packets from the server's device that were dropped, by reason. */
+  drops: Record<string, number>;
+}
+
+/**
+ * Takes WebSocket connections of clients from any HTTP server of Node's form: on the system's network or on a stack.
+ *
+ * @example
+ * ```ts ignore
+ * const server = new TunnelServer({ hub, gateway, mtu: 1400, admit: (token) => store.admit(token) });
+ * const https = createServer({ cert, key }).on("upgrade", server.upgrade).listen(443);
+ * ```
+ */
+export class TunnelServer {
+  readonly #options: TunnelServerOptions;
+  readonly #sessions = new Map<string, TunnelSession>();
+  readonly #webSockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: mostMessageBytes,
+    perMessageDeflate: false,
+    handleProtocols: () => tunnelProtocol,
+  });
+  #closed = false;
+
+  /** A server without clients. */
+  constructor(options: TunnelServerOptions) {
+    this.#options = options;
+  }
+
+  /** The names of the clients that are connected. */
+  get names(): string[] {
+    return [...this.#sessions.keys()];
+  }
+
+  /** Answers a request for WebSocket: the listener for an HTTP server's event `upgrade`. */
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
+    // Whoever goes away in the middle of the handshake is nobody's loss.
+    socket.on("error", () => {});
+    if (this.#closed) return refuse(socket, 503, "The server is about to end");
+    const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
+    if (!offered.includes(tunnelProtocol)) {
+      return refuse(socket, 400, `This server speaks another version of the protocol: ${tunnelProtocol}`);
+    }
+    const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "")?.[1];
+    const admission = this.#options.admit(token ?? "");
+    const { remoteAddress, remotePort } = request.socket;
+    const remote = `${remoteAddress}:${remotePort}`;
+    if ("status" in admission) {
+      this.#options.logger?.warn(`Refused ${remote}: ${admission.reason}`);
+      return refuse(socket, admission.status, admission.reason);
+    }
+    // deno-lint-ignore no-explicit-any -- its declaration wants a Buffer
+    this.#webSockets.handleUpgrade(request, socket, head as any, (opened) => this.#welcome(opened, admission, remote));
+  };
+
+  /** Ends a client's session, if it has one. */
+  disconnect(name: string, code: number, why: string): void {
+    this.#sessions.get(name)?.end(code, why);
+  }
+
+  /** The server as plain data. */
+  snapshot(): ServerSnapshot {
+    const { hub } = this.#options;
+    return {
+      network: hub.network.toString(),
+      interconnect: hub.interconnect,
+      sessions: Array.from(this.#sessions.values(), (session) => session.snapshot()),
+      drops: { ...hub.drops },
+    };
+  }
+
+  /** Says good-bye to all clients, and takes no more. The HTTP server and the hub stay. */
+  close(): void {
+    this.#closed = true;
+    for (const session of this.#sessions.values()) session.end(CloseCode.goingAway, "the server ends");
+  }
+
+  #welcome(
+    socket: WebSocket,
+    { name, address }: { readonly name: string; readonly address: IpAddress },
+    remote: string,
+  ): void {
+    const { hub, gateway, mtu, routes = [], heartbeat = usualHeartbeat, logger, now = () => new Date() } =
+      this.#options;
+    this.disconnect(name, CloseCode.replaced, "another connection with this token has taken over");
+    this.#sessions.set(
+      name,
+      new TunnelSession(socket, hub, {
+        name,
+        address,
+        remote,
+        since: now(),
+        mtu,
+        heartbeat,
+        onEnd: (session, why) => {
+          if (this.#sessions.get(name) === session) this.#sessions.delete(name);
+          logger?.info(`${name} (${address}) has gone: ${why}`);
+        },
+      }),
+    );
+    socket.send(encodeConnectMessage({
+      address: `${address}/${hub.network.length}`,
+      gateway: gateway.toString(),
+      mtu,
+      routes: [hub.network, ...routes].map(String),
+      heartbeat,
+    }));
+    logger?.info(`${name} (${address}) has come from ${remote}`);
+  }
+}
+
+/** Answers a request for WebSocket with a status and one line of text. */
+function refuse(socket: Duplex, status: number, reason: string): void {
+  const body = `${reason}\n`;
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  );
+}
