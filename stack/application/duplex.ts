@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { clearTimeout, setTimeout } from "node:timers";
-import { concat } from "./bytes.ts";
+import { joinChunks, toBytes, type WrittenChunk } from "./bytes.ts";
 import type { Lookup, TcpNetwork } from "./network.ts";
 import { connectToHost } from "./host_connect.ts";
 import { toNodeError } from "./node_error.ts";
@@ -99,11 +99,19 @@ export class Socket extends Duplex {
   #keepAlive: (() => void) | null = null;
   #reading = false;
   #readBytes = leastReadBytes;
+  /** What the next read may use, where nobody got hold of it in the last one. */
+  #spareBuffer: Uint8Array<ArrayBuffer> | null = null;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   /** A socket that is not connected yet: hand it to a library that calls {@linkcode Socket.connect} itself. */
   constructor(options: SocketOptions = {}) {
-    super({ allowHalfOpen: true, readableHighWaterMark: mostReadBytes, writableHighWaterMark: mostReadBytes });
+    super({
+      allowHalfOpen: true,
+      readableHighWaterMark: mostReadBytes,
+      writableHighWaterMark: mostReadBytes,
+      // Texts, such as the heads of HTTP messages, are encoded once, into what is sent.
+      decodeStrings: false,
+    });
     this.#network = options.network ?? null;
     this.#lookup = options.lookup ?? null;
   }
@@ -278,7 +286,9 @@ export class Socket extends Duplex {
   }
 
   async #receive(conn: DuplexConn): Promise<void> {
-    const buffer = new Uint8Array(this.#readBytes);
+    const spare = this.#spareBuffer;
+    this.#spareBuffer = null;
+    const buffer = spare?.length === this.#readBytes ? spare : new Uint8Array(this.#readBytes);
     let length: number | null;
     try {
       length = await conn.read(buffer);
@@ -297,20 +307,29 @@ export class Socket extends Duplex {
     this.bytesRead += length;
     if (length === buffer.length) this.#readBytes = Math.min(4 * this.#readBytes, mostReadBytes);
     else if (4 * length < buffer.length) this.#readBytes = Math.max(this.#readBytes / 4, leastReadBytes);
+    if (2 * length >= buffer.length) {
+      this.push(Buffer.from(buffer.buffer, 0, length));
+      return;
+    }
     // A small part of a large buffer would hold all of it for as long as somebody keeps the part.
-    this.push(
-      2 * length < buffer.length ? Buffer.from(buffer.subarray(0, length)) : Buffer.from(buffer.buffer, 0, length),
-    );
+    this.#spareBuffer = buffer;
+    this.push(Buffer.from(buffer.subarray(0, length)));
   }
 
   /** @internal */
-  override _write(chunk: Uint8Array, _encoding: string, callback: (error?: Error | null) => void): void {
-    this.#whenConnected(callback, (conn) => this.#send(conn, chunk, callback));
+  override _write(
+    chunk: Uint8Array | string,
+    encoding: BufferEncoding,
+    callback: (error?: Error | null) => void,
+  ): void {
+    const bytes = toBytes({ chunk, encoding });
+    this.#whenConnected(callback, (conn) => this.#send(conn, bytes, callback));
   }
 
   /** @internal */
-  override _writev(chunks: { chunk: Uint8Array }[], callback: (error?: Error | null) => void): void {
-    this._write(concat(chunks.map(({ chunk }) => chunk)), "buffer", callback);
+  override _writev(chunks: WrittenChunk[], callback: (error?: Error | null) => void): void {
+    const bytes = joinChunks(chunks);
+    this.#whenConnected(callback, (conn) => this.#send(conn, bytes, callback));
   }
 
   async #send(conn: DuplexConn, chunk: Uint8Array, callback: (error?: Error | null) => void): Promise<void> {

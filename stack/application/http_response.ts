@@ -9,6 +9,9 @@ import { type ServerResponse, STATUS_CODES } from "node:http";
 /** Status codes whose responses have no body (RFC 9110 section 6.4.1). */
 const bodiless: readonly number[] = [101, 204, 205, 304];
 
+/** Turns of promise reactions in which the platform's own bodies of texts and bytes come to their end. */
+const turnsToEnd = 8;
+
 /**
  * Sends a response. A body that is there at once goes out with its length, any other in chunks, as fast as the
  * connection takes them. Resolves when all has been handed over; ends the connection when the body fails on the way, so
@@ -33,7 +36,7 @@ export async function sendResponse(target: ServerResponse, response: Response): 
       return void target.end();
     }
     const next = reader.read();
-    const isWhole = await Promise.race([next.then(({ done }) => done), soon()]);
+    const isWhole = await endsSoon(next);
     writeHead(target, response, isWhole ? first.value.length : null);
     if (isWhole) return void target.end(first.value);
     await write(target, first.value);
@@ -45,6 +48,16 @@ export async function sendResponse(target: ServerResponse, response: Response): 
   } finally {
     target.off("close", onClose);
   }
+}
+
+/** Whether a body ends with what comes next, and that is known by now or once all has happened that is ready to. */
+async function endsSoon(next: Promise<ReadableStreamReadResult<unknown>>): Promise<boolean> {
+  let isKnown = false;
+  const isEnd = next.then(({ done }) => done).finally(() => isKnown = true);
+  isEnd.catch(() => {});
+  // A body that was given as text or bytes ends within a few turns, and its response need not wait for an immediate.
+  for (let turn = 0; turn < turnsToEnd && !isKnown; turn++) await undefined;
+  return await (isKnown ? isEnd : Promise.race([isEnd, soon()]));
 }
 
 /** Resolves with false once everything that is ready to happen has happened. */

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { finished } from "node:stream/promises";
@@ -35,6 +36,42 @@ stackTest("what is written arrives, and the other way round, with a half close o
   assertEquals(await received, data);
   assertEquals([socket.bytesRead, socket.bytesWritten], [300_000, 300_000]);
   await finished(socket);
+});
+
+stackTest("texts are sent in their encodings, alone and together with bytes", async (stack) => {
+  const texts: [string, BufferEncoding][] = [
+    ["GET / HTTP/1.1\r\n", "latin1"],
+    ["\u00e9\u00ff", "latin1"],
+    ["\u00e9\u20ac", "utf8"],
+    ["", "utf8"],
+    ["c0ffee", "hex"],
+    ["YWJj", "base64"],
+  ];
+  for (const corked of [false, true]) {
+    const { socket, peer } = await connectPair(stack);
+    const received = collect(peer.readable);
+    if (corked) socket.cork();
+    for (const [text, encoding] of texts) {
+      socket.write(text, encoding);
+      socket.write(Uint8Array.of(0, 255));
+    }
+    socket.end();
+    const expected = texts.flatMap(([text, encoding]) => [...Buffer.from(text, encoding), 0, 255]);
+    assertEquals([...await received], expected);
+    socket.destroy();
+  }
+});
+
+stackTest("what a listener keeps of small reads is not overwritten by later ones", async (stack) => {
+  const { socket, peer } = await connectPair(stack);
+  const kept: Uint8Array[] = [];
+  for (const text of ["one", "two", "three"]) {
+    await peer.write(new TextEncoder().encode(text));
+    kept.push((await once(socket, "data") as [Uint8Array])[0]);
+  }
+  assertEquals(kept.map((bytes) => new TextDecoder().decode(bytes)), ["one", "two", "three"]);
+  socket.destroy();
+  peer.close();
 });
 
 stackTest("a socket knows both ends, as net.Socket does", async (stack) => {
