@@ -22,6 +22,7 @@ const reached: Readonly<Record<string, string>> = {
   icmpv4: "truncated badChecksum echoAnswered echoToMany noReplyPath echoReplies strayReplies errorsReceived " +
     "badQuote unhandledType errorsSent errorsSuppressed",
   echo: "requests replies strayReplies errors",
+  igmp: "ignored",
   udp: "received sent badLength badChecksum noSocket errors",
   tcp: "truncated badChecksum badAddress noConnection outsideWindow oldTimestamp unexpected badAcknowledgement " +
     "challengeAcks strayAcksSuppressed resetsSent resetsReceived activeOpens passiveOpens timeouts tailProbes " +
