@@ -65,6 +65,7 @@ async function http(values: Values<typeof options>, folder: string | null, logge
   await checkFolder(folder);
   checkCertificateOptions(values);
   const { "max-body": maxBodyBytes } = values;
+  const logsRequests = values["log-level"] === "debug";
   return await withStack(values, logger, async ({ stack, link, interruption }: LinkSession) => {
     const { address } = link.address;
     const tls = await certificateFor(values, [address.toString(), "localhost"]);
@@ -80,7 +81,9 @@ async function http(values: Values<typeof options>, folder: string | null, logge
       },
     }, async (request, info) => {
       const response = await site.answer(request, info);
-      logger.debug(`${info.remoteAddr.hostname} ${request.method} ${request.url} ${response.status}`);
+      if (logsRequests) {
+        logger.debug(`${info.remoteAddr.hostname} ${request.method} ${request.url} ${response.status}`);
+      }
       return response;
     });
     announce(server, tls === null ? "http" : "https", address.toString());
