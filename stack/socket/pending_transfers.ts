@@ -56,6 +56,7 @@ export class PendingTransfers implements ConnectionObserver {
     this.#connection = connection;
     this.hold = new Hold(keeper);
     connection.observer = this;
+    if (connection.failure !== null) this.closed(connection.failure);
   }
 
   /** Whether TCP is done with the connection. */

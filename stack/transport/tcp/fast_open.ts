@@ -94,6 +94,8 @@ export class FastOpenHandshake {
   readonly room: number;
   /** Client: whether a SYN with the option was not answered in time. */
   lost: boolean = false;
+  /** Client: whether our SYN had to be sent again for its size, and for nothing else. */
+  tooBig: boolean = false;
   /** Server: where the connection is counted while data flow before the handshake is complete; otherwise null. */
   pending: PendingFastOpens | null;
   /** Server: whether FIN is to follow as soon as the handshake is complete. */

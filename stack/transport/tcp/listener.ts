@@ -109,9 +109,14 @@ export class Listener implements UserListener, ConnectionParent {
     this.onAcceptable?.();
   }
 
-  /** A connection is over before it was accepted: nobody will see it, nor what it received. */
+  /**
+   * A connection is over before it was accepted: nobody will see it, unless it received what it has acknowledged. That
+   * can still be read, and the failure found behind it.
+   */
   ended(connection: Connection): void {
     this.#synQueue.delete(connection);
+    const readable = connection.failure !== null && connection.receivable > 0 && !connection.abandoned;
+    if (readable && this.#acceptQueue.has(connection)) return;
     this.#acceptQueue.delete(connection);
     connection.receiver.discard();
     this.onEnded?.();

@@ -23,7 +23,7 @@ export function networkErrorArrives(connection: Connection, kind: ErrorKind, seq
   // RFC 5461: while connecting, an unreachable peer is an answer; later it is a passing trouble.
   if (connection.state >= State.established || kind === ErrorKind.timeExceeded) return;
   if (!connection.context.options.heedNetworkErrors) return;
-  if (connection.passive) connection.finish(null);
+  if (connection.passive && !connection.openedFast) connection.finish(null);
   else unreachable(connection, kind);
 }
 
@@ -36,7 +36,7 @@ function packetTooBig(connection: Connection, mtu: number): void {
   path.network.lowerMtu(path, believed);
   connection.fitSegments();
   // RFC 7413 section 4.2.1: a SYN with data has other ways to fail; it is sent again at once, without them.
-  if (connection.state === State.synSent) return sender.bytesSent > 0 ? connection.sendSyn() : undefined;
+  if (connection.state === State.synSent) return sender.bytesSent > 0 ? connection.synTooBig() : undefined;
   sender.recovery.segmentsTooBig(sender.segmentBytes);
   connection.queueFlush();
 }

@@ -33,7 +33,7 @@ export function segmentArrives(connection: Connection, segment: Segment): void {
 function arrivesInSynSent(connection: Connection, segment: Segment): void {
   const { sender, context } = connection;
   const ours = segment.ack && after(segment.acknowledgement, sender.initialSequence) &&
-    notAfter(segment.acknowledgement, sender.sndNxt);
+    notAfter(segment.acknowledgement, sender.sndNxt) && echoesOurClock(connection, segment);
   if (segment.ack && !ours) {
     context.counters.badAcknowledgement++;
     if (!segment.rst) connection.transmit(Flag.rst, segment.acknowledgement, 0);
@@ -74,6 +74,15 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
     segment.sequence = add(segment.sequence, 1);
     takeText(connection, segment);
   }
+}
+
+/**
+ * Whether the timestamp that an answer to our SYN echoes can be that of our SYN, where it echoes one (RFC 7323
+ * section 3.2): who guesses an acknowledgement number off the path does not know it.
+ */
+function echoesOurClock(connection: Connection, { options }: Segment): boolean {
+  if (!connection.timestamps || !options.hasTimestamps || options.timestampEcho === 0) return true;
+  return connection.echoTime(options.timestampEcho) >= 0;
 }
 
 /** Takes what the peer's SYN says: its initial sequence number and its options. */
@@ -241,7 +250,8 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   const now = segment.arrivedAt;
   if (sender.probed && segment.acknowledgement === add(sender.sndNxt, 1)) sender.probeAccepted();
   const sndUna = sender.sndUna;
-  if (before(segment.acknowledgement, sndUna)) return;
+  // The SACK blocks of an acknowledgement that another one has overtaken may be news still (RFC 2018 section 5).
+  if (before(segment.acknowledgement, sndUna) && !(connection.selective && options.sackBlocks > 0)) return;
   const echo = connection.timestamps && options.hasTimestamps && options.timestampEcho !== 0
     ? connection.echoTime(options.timestampEcho)
     : -1;
@@ -263,7 +273,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   if (repeatsAcknowledgement(connection, segment)) connection.duplicateAcks++;
   if (!connection.selective && isDuplicate(connection, segment)) ack.countDuplicate(sender.scoreboard);
   sampleRoundTrip(sender, ack, echo, now);
-  if (ack.advanced > 0 || segment.acknowledgement !== sndUna) {
+  if (after(segment.acknowledgement, sndUna)) {
     sender.release(segment.acknowledgement);
     connection.timers.progressed();
     // RFC 4861 section 7.3.1: the peer gets what we send, so the next hop is there.
@@ -271,10 +281,11 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   }
   if (sndUna !== sender.initialSequence) sender.noteDelivery(ack.delivered, now);
   if (sndUna === sender.initialSequence) {
-    sender.handshakeAcknowledged(ack.retransmissionAcked);
-  } else if (
-    ack.delivered > 0 || ack.duplicateReported || sender.awaitsRepair
-  ) {
+    // RFC 1191 section 6.5: what was too big was not lost to congestion.
+    sender.handshakeAcknowledged(ack.retransmissionAcked && connection.fastOpen?.tooBig !== true);
+  }
+  const concernsData = sndUna !== sender.initialSequence || ack.sackedMore;
+  if (concernsData && (ack.delivered > 0 || ack.duplicateReported || sender.awaitsRepair)) {
     sender.recovery.acknowledged(
       ack,
       context.sampleFor(sender, ack.delivered, now),

@@ -424,6 +424,12 @@ export class Sender {
     return distance(add(this.sndUna, this.sndWnd), this.sndNxt);
   }
 
+  /** What takes room of the congestion window, in bytes: a SYN is none of the data that it counts (RFC 5681 section 2). */
+  get #inFlight(): number {
+    const { scoreboard } = this;
+    return scoreboard.inFlight - (scoreboard.count > 0 && scoreboard.has(0, Mark.syn) ? 1 : 0);
+  }
+
   #sendNext(now: number): boolean {
     const { forward } = this.recovery;
     if (!forward.wantsNew) return this.#retransmitNext(now) ?? this.#sendNextNew(now);
@@ -468,7 +474,8 @@ export class Sender {
     if (unsent === 0 && windowLeft < 0) return false;
     const length = Math.min(unsent, this.segmentBytes, windowLeft);
     if (unsent > 0 && length <= 0) return false;
-    if (scoreboard.inFlight > 0 && scoreboard.inFlight + length > this.window.size) {
+    const inFlight = this.#inFlight;
+    if (inFlight > 0 && inFlight + length > this.window.size) {
       this.windowLimited = true;
       return false;
     }
@@ -481,7 +488,7 @@ export class Sender {
   /** As many full segments, of which the first is known to fit, as both windows allow in one super-segment, in bytes. */
   #fullSegments(unsent: number, windowLeft: number): number {
     const { segmentBytes } = this;
-    const congestionLeft = this.window.size - this.scoreboard.inFlight;
+    const congestionLeft = this.window.size - this.#inFlight;
     const room = Math.min(unsent, windowLeft, congestionLeft, this.superSegmentBytes, this.pacer.room);
     return Math.max(segmentBytes, room - room % segmentBytes);
   }

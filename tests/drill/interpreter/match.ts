@@ -20,6 +20,7 @@ export const relaxations = [
   "tcp_info",
   "sockopt-values",
   "ecn",
+  "surplus",
 ] as const;
 
 /** One of {@linkcode relaxations}. */

@@ -165,7 +165,9 @@ class Run {
     }
     host.advance(from);
     // What has been sent by now must have been expected by an event before the last one, as far as time tells.
-    const surplus = isLast ? parts.packets.surplus(host.start + from - this.#tolerance(step)) : null;
+    const surplus = isLast && !this.#ignore.has("surplus")
+      ? parts.packets.surplus(host.start + from - this.#tolerance(step))
+      : null;
     switch (action.kind) {
       case "packet":
         this.#log(`${seconds(host.now)} ${event.text}`);

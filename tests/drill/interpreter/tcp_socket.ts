@@ -10,7 +10,7 @@ import type { Connection } from "../../../stack/transport/tcp/connection.ts";
 import { type FastOpenListenOptions, PendingFastOpens } from "../../../stack/transport/tcp/fast_open.ts";
 import type { Listener } from "../../../stack/transport/tcp/listener.ts";
 import { State } from "../../../stack/transport/tcp/state.ts";
-import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
+import type { ConnectionSettings, Failure } from "../../../stack/transport/tcp/user.ts";
 import { constants } from "./constants.ts";
 import { Descriptor, type OptionValue, PollEvent } from "./descriptor.ts";
 import { blocked, type Errno, errnoNumbers, errnoOf, errnoThrown, type Outcome } from "./errno.ts";
@@ -187,11 +187,14 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
       established: () => {},
       readable: () => {},
       writable: () => {},
-      closed: (failure) => {
-        this.#over = true;
-        if (failure !== null) this.#error = errnoOf(failure.name);
-      },
+      closed: (failure) => this.#ended(failure),
     };
+    if (connection.failure !== null) this.#ended(connection.failure);
+  }
+
+  #ended(failure: Failure | null): void {
+    this.#over = true;
+    if (failure !== null) this.#error = errnoOf(failure.name);
   }
 
   /** As {@linkcode Descriptor.receive}. */

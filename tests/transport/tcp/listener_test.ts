@@ -33,12 +33,33 @@ tcpTest("whoever waits is told for each connection that can be accepted", (t) =>
   t.takeSent();
 });
 
-tcpTest("a connection that is reset before it was accepted is not accepted, and holds nothing", (t) => {
+tcpTest("a connection that is reset before it was accepted and has brought nothing is not accepted", (t) => {
+  t.listen();
+  join(t, 6001);
+  assertEquals(t.listener!.acceptable, 1);
+  t.receives("R 1:1(0)");
+  assertEquals([t.listener!.acceptable, t.listener!.accept()], [0, null]);
+  t.takeSent();
+});
+
+tcpTest("one that has brought data can be accepted, with these data and the failure", (t) => {
   t.listen();
   join(t, 6001, "P. 1:101(100) ack 1");
-  assertEquals(t.tcp.storage.inUse > 0, true);
   t.receives("R 101:101(0)");
-  assertEquals([t.listener!.acceptable, t.listener!.accept(), t.tcp.storage.inUse], [0, null, 0]);
+  assertEquals(t.tcp.connections().length, 0);
+  t.connection = t.listener!.accept()!;
+  assertEquals([t.read(), t.connection.failure?.name, t.connection.state], [100, "ConnectionReset", State.closed]);
+  assertEquals([t.read(), t.tcp.storage.inUse], [0, 0]);
+  t.takeSent();
+});
+
+tcpTest("what reset connections have brought is thrown away when their listener is closed", (t) => {
+  t.listen();
+  join(t, 6001, "P. 1:101(100) ack 1");
+  t.receives("R 101:101(0)");
+  assertEquals(t.tcp.storage.inUse > 0, true);
+  t.listener!.close();
+  assertEquals(t.tcp.storage.inUse, 0);
   t.takeSent();
 });
 

@@ -37,7 +37,7 @@ class Flow {
   }
 
   lose(): this {
-    const threshold = this.cubic.threshold(this.window, this.window.size);
+    const threshold = this.cubic.threshold(this.window);
     this.window.size = this.window.slowStartThreshold = threshold;
     return this;
   }
@@ -52,10 +52,11 @@ Deno.test("a loss takes the window to 0.7 of what it was (RFC 9438 4.6)", () => 
   assertAlmostEquals(new Flow(100, 100).lose().size, 70);
 });
 
-Deno.test("the threshold comes from what was in flight, at least two segments", () => {
+Deno.test("the threshold comes from the window, not from what happened to be in flight, and is at least two segments", () => {
   const { cubic, window } = new Flow(100, 100);
-  assertAlmostEquals(cubic.threshold(window, 50 * segment), 35 * segment);
-  assertEquals(cubic.threshold(window, 0), 2 * segment);
+  assertAlmostEquals(cubic.threshold(window), 70 * segment);
+  window.size = segment;
+  assertEquals(cubic.threshold(window), 2 * segment);
 });
 
 Deno.test("after a loss the window is back at its maximum after K seconds, flat there, and then grows ever faster", () => {
