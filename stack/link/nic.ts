@@ -81,6 +81,11 @@ export class Nic {
     sentBytes: 0,
     sendDropped: 0,
   };
+  /**
+   * The largest packet that others on the link want, in bytes, where that is less than the device carries; paths are made
+   * anew after `routes.touch()`.
+   */
+  mtuLimit: number = Infinity;
   #addresses: readonly IpPrefix[] = [];
   /** The subnet broadcast addresses that follow from `#addresses`, as 32-bit words. */
   #broadcasts: readonly number[] = [];
@@ -99,7 +104,7 @@ export class Nic {
 
   /** The most bytes of network-layer packet that a frame carries. */
   get mtu(): number {
-    return this.device.mtu;
+    return Math.min(this.device.mtu, this.mtuLimit);
   }
 
   /** What its device finishes by itself; see {@linkcode Device.offloads}. */

@@ -153,6 +153,7 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
       { address, port: reservation.port },
       null,
       request.receiveBufferBytes ?? defaultReceiveBufferBytes,
+      request.nic ?? null,
     );
     this.#reservations.set(socket, reservation);
     const others = this.#bound.get(reservation.port);

@@ -21,6 +21,8 @@ export interface BindRequest {
   readonly local: Endpoint;
   /** Share the port with other sockets that allow it too. The one bound last receives what is sent to one host. */
   readonly reuse?: boolean;
+  /** Receive what arrives on this interface only, and send by no other. Default: all interfaces. */
+  readonly nic?: Nic;
   /** Most bytes that wait in the receive queue. Default 262,144. */
   readonly receiveBufferBytes?: number;
 }
@@ -63,7 +65,7 @@ export interface UdpPath {
   readonly path: Path;
   /** Whether the destination is a broadcast address of the interface. */
   readonly broadcast: boolean;
-  /** The {@linkcode UdpSettings.multicastNic} that it was found with. */
+  /** The interface that it had to be found on: the socket's, or its {@linkcode UdpSettings.multicastNic}; else null. */
   readonly multicastNic: Nic | null;
 }
 
@@ -113,6 +115,8 @@ export class UdpSocket implements Flow<UdpSocket> {
   readonly local: Endpoint;
   /** The peer, or null: then datagrams from anybody are received. */
   readonly remote: Endpoint | null;
+  /** The only interface that it receives on and sends by, or null. */
+  readonly nic: Nic | null;
   /** Its settings; assign a field to change one. */
   readonly settings: UdpSettings = {
     broadcast: false,
@@ -145,10 +149,17 @@ export class UdpSocket implements Flow<UdpSocket> {
   #closed = false;
 
   /** Made by `Udp` only. */
-  constructor(host: UdpHost, local: Endpoint, remote: Endpoint | null, receiveBufferBytes: number) {
+  constructor(
+    host: UdpHost,
+    local: Endpoint,
+    remote: Endpoint | null,
+    receiveBufferBytes: number,
+    nic: Nic | null = null,
+  ) {
     this.#host = host;
     this.local = local;
     this.remote = remote;
+    this.nic = nic;
     this.#queue = new DatagramQueue(receiveBufferBytes);
   }
 
@@ -276,7 +287,7 @@ export class UdpSocket implements Flow<UdpSocket> {
   /** Whether this unconnected socket wants a packet to its port: 0 for no, and more for a more specific match. */
   match(packet: Packet): 0 | 1 | 2 {
     const { address } = this.local;
-    if (address.family !== packet.family) return 0;
+    if (address.family !== packet.family || (this.nic !== null && packet.nic !== this.nic.index)) return 0;
     if (!address.isUnspecified) return address.matches(packet.view, packet.destinationAt) ? 2 : 0;
     return packet.multicast && isGroupAt(packet) && !this.#hasJoinedAt(packet) ? 0 : 1;
   }
@@ -340,7 +351,7 @@ export class UdpSocket implements Flow<UdpSocket> {
 
   #pathTo(destination: Endpoint): UdpPath {
     const { address } = destination;
-    const nic = address.isMulticast ? this.settings.multicastNic : null;
+    const nic = this.nic ?? (address.isMulticast ? this.settings.multicastNic : null);
     const paths = this.#paths ??= new Array(this.remote === null ? pathEntries : 1).fill(null);
     const place = address.bytes[address.bytes.length - 1]! & (paths.length - 1);
     const known = paths[place];
