@@ -1,31 +1,26 @@
 /**
- * A connection: the transmission control block (RFC 9293 section 3.3.1) that holds both halves together, its timers,
- * and the calls of its user.
+ * A connection: what it does with its control block when segments, timers and its user call.
  *
  * @module
  */
 
 import type { Path } from "../../network/path.ts";
 import type { ErrorName } from "../../errors.ts";
-import { distance } from "../../sequence.ts";
+import { TokenBucket } from "../../token_bucket.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Flow } from "../flow_table.ts";
-import type { TcpContext } from "./context.ts";
-import { type Ecn, ecnSetup } from "./ecn.ts";
-import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
-import { Flag, minimumHeaderBytes } from "./header.ts";
-import { timestampsBytes } from "./options.ts";
-import { PathMtuSearch } from "./path_mtu_search.ts";
-import { AckNeed, Receiver } from "./receive.ts";
-import { Sender, type Transmitter } from "./send.ts";
-import type { Segment } from "./segment.ts";
-import { announcedSegmentBytes, largestSuperSegment, type SegmentSource } from "./segment_writer.ts";
-import { checkSettings, smallestSegmentBytes } from "./settings.ts";
-import { State } from "./state.ts";
 import { connectionInfo } from "./connection_info.ts";
-import { congestionControlFactory } from "./congestion/algorithms.ts";
-import type { CongestionControlFactory } from "./congestion/control.ts";
 import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
+import type { TcpContext } from "./context.ts";
+import { ControlBlock } from "./control_block.ts";
+import { ecnSetup } from "./ecn.ts";
+import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
+import { Flag } from "./header.ts";
+import { PathMtuSearch } from "./path_mtu_search.ts";
+import { AckNeed } from "./receive.ts";
+import type { Segment } from "./segment.ts";
+import type { SegmentSource } from "./segment_writer.ts";
+import { State } from "./state.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionObserver, ConnectionSettings, Failure, TcpInfo, UserConnection } from "./user.ts";
 
@@ -39,26 +34,14 @@ export interface ConnectionParent {
   ended(connection: Connection): void;
 }
 
-/** Room for data when the peer says nothing of its maximum segment size, in bytes (RFC 9293 section 3.7.1). */
-const defaultSegmentBytes = { 4: 536, 6: 1220 } as const;
-
 /** Acknowledgements of segments outside the window: this many at once, then this many a second. */
 const strayAcknowledgementBurst = 8;
 
 /** One connection. */
-export class Connection implements UserConnection, Flow<Connection>, Transmitter, TimedConnection, SegmentSource {
-  /** Our end. */
-  readonly local: Endpoint;
-  /** The peer's end. */
-  readonly remote: Endpoint;
-  /** The way to the peer. */
-  readonly path: Path;
+export class Connection extends ControlBlock
+  implements UserConnection, Flow<Connection>, TimedConnection, SegmentSource {
   /** What all connections of a stack share. */
-  readonly context: TcpContext<Connection>;
-  /** The sending half. */
-  readonly sender: Sender;
-  /** The receiving half. */
-  readonly receiver: Receiver;
+  declare readonly context: TcpContext<Connection>;
   /** Its timers. */
   readonly timers: ConnectionTimers;
   /** Managed by the flow table. */
@@ -71,41 +54,18 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   parent: ConnectionParent | null = null;
   /** Called once when the connection is over, to give back what was reserved for it. */
   onFinish: (() => void) | null = null;
-  /** Whether timestamps are in use, or offered by our SYN. */
-  timestamps: boolean = true;
-  /** Whether selective acknowledgements are in use, or offered by our SYN. */
-  selective: boolean = true;
-  /** Whether windows are scaled, or the scale offered by our SYN. */
-  windowScaling: boolean = true;
-  /** Explicit congestion notification, or null when it is not in use. */
-  ecn: Ecn | null = null;
   /** What Fast Open means to it (RFC 7413), or null when it is not used. */
   fastOpen: FastOpenHandshake | null = null;
-  /** Whether it began with the peer's SYN. */
-  readonly passive: boolean;
   /** Whether its user has closed it and wants no more data. */
   abandoned: boolean = false;
   /** Whether a flush is due at the end of the present batch. Managed by the context. */
   flushQueued: boolean = false;
-  /** Segments sent. */
-  segmentsSent: number = 0;
-  /** Segments received. */
-  segmentsReceived: number = 0;
-  /** Acknowledgements received that only repeat the last one. */
-  duplicateAcks: number = 0;
-  /** When the last segment arrived, in milliseconds. */
-  lastReceivedAt: number = 0;
-  /** When the connection began, in milliseconds: no echo is older. */
-  readonly openedAt: number;
 
-  #settings: Readonly<ConnectionSettings>;
   #state: State = State.closed;
   #failure: Failure | null = null;
   #finished = false;
   #pathMtuSearch: PathMtuSearch | null = null;
-  readonly #timestampOffset: number;
-  #strayTokens = strayAcknowledgementBurst;
-  #strayAt = 0;
+  #strayAcks: TokenBucket | null = null;
 
   /** A connection that has not begun. */
   constructor(
@@ -117,42 +77,8 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     passive: boolean,
     initialSequence: number = context.initialSequence.next(local, remote),
   ) {
-    this.context = context;
-    this.local = local;
-    this.remote = remote;
-    this.path = path;
-    this.passive = passive;
-    this.#settings = settings;
-    this.timestamps = context.options.timestamps;
-    this.selective = context.options.selectiveAcknowledgements;
-    this.windowScaling = context.options.windowScaling;
-    this.#timestampOffset = context.initialSequence.timestampOffset(local, remote);
-    const { receiveBufferBytes, initialReceiveWindow, quickAcknowledgements } = settings;
-    this.receiver = new Receiver(context.storage, receiveBufferBytes, initialReceiveWindow, quickAcknowledgements);
-    this.receiver.windowScale = Receiver.scaleFor(receiveBufferBytes);
-    this.sender = new Sender(
-      this,
-      context.storage,
-      controlMaker(context, settings),
-      initialSequence,
-      defaultSegmentBytes[local.address.family],
-      this.settings.sendBufferBytes,
-    );
-    this.sender.noDelay = settings.noDelay;
-    this.sender.corked = settings.cork;
-    this.sender.paced = settings.pacing;
-    this.sender.rtt.begin(settings.initialTimeout, settings.minimumTimeout);
-    // RFC 1191 section 3, RFC 9293 section 3.7.2: routers are to say what they do not carry.
-    path.dontFragment = true;
-    path.timeToLive = settings.timeToLive;
-    path.trafficClass = settings.trafficClass;
+    super(context, local, remote, path, settings, passive, initialSequence);
     this.timers = new ConnectionTimers(this, context.timers);
-    this.lastReceivedAt = this.openedAt = this.now;
-  }
-
-  /** The time, in milliseconds. */
-  get now(): number {
-    return this.context.timers.clock.now();
   }
 
   /** Where it stands. */
@@ -170,25 +96,6 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     const before = this.#state;
     this.#state = state;
     if (before !== state) this.trace?.state?.(this, before, state);
-  }
-
-  /** The maximum segment size that our SYN announces, in bytes: what a packet carries besides the fixed headers. */
-  get announcedSegmentBytes(): number {
-    const byPath = announcedSegmentBytes(this.path);
-    const { maximumSegmentBytes } = this.#settings;
-    return maximumSegmentBytes > 0 ? Math.min(byPath, maximumSegmentBytes) : byPath;
-  }
-
-  /** Our clock as timestamps show it (RFC 7323 section 5.4: one tick a millisecond), with this connection's offset. */
-  get timestampNow(): number {
-    return (Math.floor(this.now) + this.#timestampOffset) >>> 0;
-  }
-
-  /** When the segment with this timestamp was sent, in milliseconds; -1 when that cannot be. */
-  echoTime(echo: number): number {
-    const age = distance(this.timestampNow, echo);
-    const sentAt = Math.floor(this.now) - age;
-    return age < 0 || sentAt < Math.floor(this.openedAt) ? -1 : sentAt;
   }
 
   /** Sends SYN: the active open. With `fastOpen` it may have to wait for the first data (RFC 7413 section 4.2.1). */
@@ -237,9 +144,16 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (fastOpen !== null) fastOpen.option = null;
   }
 
+  /** Our SYN was too big for the path with its data: it is sent again without them. */
+  synTooBig(): void {
+    if (this.fastOpen !== null) this.fastOpen.tooBig = true;
+    this.sendSyn();
+  }
+
   /** Our SYN was not answered in time. */
   synTimedOut(): void {
     const { fastOpen } = this;
+    if (fastOpen !== null) fastOpen.tooBig = false;
     if (fastOpen !== null && !fastOpen.lost && this.#state === State.synSent) {
       fastOpen.lost = true;
       this.context.fastOpen.cache.lost(this.remote.address);
@@ -253,38 +167,9 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     this.sender.sendSyn(Flag.syn | Flag.ack | (this.ecn === null ? 0 : Flag.ece), this.now);
   }
 
-  /** Takes the peer's options over, as its SYN says them. */
-  negotiate(maximumSegmentSize: number, windowScale: number, sackPermitted: boolean, timestamp: number | null): void {
-    this.timestamps = this.timestamps && timestamp !== null;
-    this.selective = this.selective && sackPermitted;
-    this.windowScaling = this.windowScaling && windowScale >= 0;
-    this.sender.windowScale = this.windowScaling ? windowScale : 0;
-    if (!this.windowScaling) this.receiver.windowScale = 0;
-    this.receiver.timestamps = this.timestamps;
-    this.receiver.selective = this.selective;
-    if (this.timestamps) this.receiver.setTimestamp(timestamp!, this.now);
-    this.peerSegmentBytes = maximumSegmentSize || defaultSegmentBytes[this.local.address.family];
-    this.fitSegments();
-  }
-
-  /** The maximum segment size that the peer announced, in bytes. */
-  peerSegmentBytes: number = 0;
-
-  /** Sets the size of full segments from what the peer takes and what the path carries (RFC 9293 section 3.7.1). */
-  fitSegments(): void {
-    const byPath = this.path.mtu - this.path.network.fixedHeaderBytes - 20;
-    const bySettings = this.#settings.maximumSegmentBytes || Infinity;
-    const options = this.timestamps ? timestampsBytes : 0;
-    this.sender.headerBytes = minimumHeaderBytes + options;
-    const most = Math.min(this.peerSegmentBytes, byPath, bySettings);
-    // Peers and settings do not bring segments down to nothing; a link that is that small does.
-    this.sender.resize(Math.max(Math.min(smallestSegmentBytes, byPath), most) - options);
-    this.sender.superSegmentBytes = largestSuperSegment(this.path);
-  }
-
   /** Full segments time out again and again: the path may not carry them, and no router says so. */
   fullSegmentsVanish(): void {
-    if (this.#settings.pathMtuProbing) (this.#pathMtuSearch ??= new PathMtuSearch(this)).lower();
+    if (this.settings.pathMtuProbing) (this.#pathMtuSearch ??= new PathMtuSearch(this)).lower();
   }
 
   /** The handshake is complete. */
@@ -343,18 +228,13 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
    */
   sendStrayAck(): void {
     if (this.context.challenges.unlimited) return this.sendAck();
-    const now = this.now;
-    this.#strayTokens = Math.min(
+    this.#strayAcks ??= new TokenBucket(
+      this.context.timers.clock,
       strayAcknowledgementBurst,
-      this.#strayTokens + (now - this.#strayAt) * strayAcknowledgementBurst / 1000,
+      strayAcknowledgementBurst,
     );
-    this.#strayAt = now;
-    if (this.#strayTokens < 1) {
-      this.context.counters.strayAcksSuppressed++;
-      return;
-    }
-    this.#strayTokens--;
-    this.sendAck();
+    if (this.#strayAcks.take()) this.sendAck();
+    else this.context.counters.strayAcksSuppressed++;
   }
 
   /** Answers something suspicious with an acknowledgement, from the budget of all connections (RFC 5961 section 7). */
@@ -476,7 +356,7 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     if (this.abandoned) return;
     this.abandoned = true;
     if (this.#finished) return this.receiver.discard();
-    if (this.#settings.linger === 0) return this.abort();
+    if (this.settings.linger === 0) return this.abort();
     // Data that wait for the end of the handshake are delivered in the background, as later ones would be.
     if (this.#state === State.synSent && this.sender.queued === 0) return this.finish(null);
     // RFC 2525 section 2.17: data that nobody will read are a failure that the peer should hear of.
@@ -538,30 +418,14 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
     return this.#finished;
   }
 
-  /** Its settings. */
-  get settings(): Readonly<ConnectionSettings> {
-    return this.#settings;
-  }
-
   /** Changes some of its settings. */
-  configure(changes: Partial<ConnectionSettings>): void {
-    checkSettings(changes);
-    const settings = this.#settings = { ...this.#settings, ...changes };
-    this.sender.limit = settings.sendBufferBytes;
-    this.sender.noDelay = settings.noDelay;
-    this.sender.paced = settings.pacing;
-    if (changes.receiveBufferBytes !== undefined) this.receiver.maximum = settings.receiveBufferBytes;
-    if (changes.quickAcknowledgements !== undefined) {
-      this.receiver.quickAcknowledgements = settings.quickAcknowledgements;
-    }
-    this.sender.corked = settings.cork;
-    if (changes.congestionControl !== undefined) this.sender.useControl(controlMaker(this.context, settings)());
-    this.sender.rtt.least = settings.minimumTimeout;
-    this.path.timeToLive = settings.timeToLive;
-    this.path.trafficClass = settings.trafficClass;
+  override configure(changes: Partial<ConnectionSettings>): void {
+    super.configure(changes);
     if (this.#finished) return;
     if (changes.maximumSegmentBytes !== undefined && this.#state >= State.established) this.fitSegments();
-    if (changes.noDelay || changes.cork === false) this.#output();
+    // What waits goes at once when waiting is switched off, even if more is to be held back later.
+    if (changes.noDelay && this.settings.cork) this.sender.sendCorked(this.now);
+    else if (changes.noDelay || changes.cork === false) this.#output();
     this.timers.update();
   }
 
@@ -569,12 +433,4 @@ export class Connection implements UserConnection, Flow<Connection>, Transmitter
   info(): TcpInfo {
     return connectionInfo(this);
   }
-}
-
-/** Makes the state of the algorithm that a connection with these settings uses. */
-function controlMaker(
-  context: TcpContext<Connection>,
-  { congestionControl }: Readonly<ConnectionSettings>,
-): CongestionControlFactory {
-  return congestionControl === null ? context.congestionControl : congestionControlFactory(congestionControl);
 }
