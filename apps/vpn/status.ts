@@ -1,0 +1,69 @@
+/**
+ * Who is connected to a VPN server that runs on this machine, and what a client that runs here is doing.
+ *
+ * @module
+ */
+
+import type { ClientSnapshot } from "../../stack/application/tunnel/client.ts";
+import type { ServerSnapshot } from "../../stack/application/tunnel/server.ts";
+import { askControl } from "../control/client.ts";
+import { listControlSockets } from "../control/directory.ts";
+import { formatTable } from "../netstat/tables.ts";
+
+/** What a running program answers. */
+export type VpnSnapshot =
+  | ({ role: "server" } & ServerSnapshot)
+  | ({ role: "client"; server: string } & ClientSnapshot);
+
+/**
+ * Asks the program with that control socket, or all of this user that run.
+ *
+ * @throws {Error} If none runs, or one does not answer.
+ */
+export async function askStatus(control: string | null): Promise<VpnSnapshot[]> {
+  const entries = control === null
+    ? (await listControlSockets()).filter(({ program }) => program === "vpn").map(({ path }) => path)
+    : [control];
+  if (entries.length === 0) {
+    throw new Error("Cannot find a VPN that runs here: start one with vpn server or vpn client");
+  }
+  return await Promise.all(entries.map(async (path) => await askControl(path, "vpn") as VpnSnapshot));
+}
+
+/** The answers as text. */
+export function formatStatus(snapshots: readonly VpnSnapshot[]): string {
+  return snapshots.map((snapshot) => snapshot.role === "server" ? serverText(snapshot) : clientText(snapshot))
+    .join("\n\n");
+}
+
+function serverText({ network, interconnect, sessions, drops }: ServerSnapshot): string {
+  const rows = sessions.map((session) => [
+    session.name,
+    session.address,
+    session.remote,
+    session.since,
+    session.receivedPackets,
+    session.receivedBytes,
+    session.sentPackets,
+    session.sentBytes,
+    reasons(session.drops),
+  ]);
+  const head = ["Name", "Address", "From", "Since", "RX-Packets", "RX-Bytes", "TX-Packets", "TX-Bytes", "Drops"];
+  const title = `Server of ${network}, ${sessions.length} connected, clients ${
+    interconnect ? "reach" : "do not reach"
+  } each other; drops of its device: ${reasons(drops) ?? "none"}`;
+  return sessions.length === 0 ? title : `${title}\n${formatTable(head, rows)}`;
+}
+
+function clientText({ server, state, connection, lost }: ClientSnapshot & { server: string }): string {
+  const address = connection === null ? "" : ` as ${connection.address}`;
+  return `Client of ${server}: ${state}${address}, ${lost} connections lost`;
+}
+
+/** The counters that are not 0. */
+function reasons(drops: object): string | null {
+  const some = Object.entries(drops as Record<string, number>).filter(([, count]) => count > 0).map(([name, count]) =>
+    `${name} ${count}`
+  );
+  return some.length === 0 ? null : some.join(", ");
+}
