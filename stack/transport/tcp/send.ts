@@ -466,7 +466,6 @@ export class Sender {
 
   /** Sends the next new segment and returns whether it could. */
   #sendNextNew(now: number): boolean {
-    const scoreboard = this.scoreboard;
     const unsent = this.unsent;
     if (unsent === 0 && !(this.finQueued && !this.finSent)) return false;
     const windowLeft = this.#windowLeft;

@@ -99,7 +99,7 @@ Deno.test("fast convergence: a second loss below the maximum lowers the maximum 
 
 Deno.test("after a time-out the maximum is the window with which congestion avoidance begins (RFC 9438 4.8)", () => {
   const flow = new Flow(100, 100);
-  flow.window.slowStartThreshold = flow.cubic.threshold(flow.window, flow.window.size);
+  flow.window.slowStartThreshold = flow.cubic.threshold(flow.window);
   flow.cubic.timedOut();
   flow.window.size = segment;
   while (flow.window.inSlowStart) flow.round();
@@ -170,7 +170,7 @@ Deno.test("taking back without a congestion, or twice, changes nothing", () => {
   const other = new Flow(100, 1000).lose();
   one.round();
   other.round();
-  one.cubic.threshold(one.window, one.window.size);
+  one.cubic.threshold(one.window);
   one.cubic.undone();
   one.cubic.undone();
   for (let round = 0; round < 10; round++) assertAlmostEquals(one.round().size, other.round().size, 1e-6);
