@@ -20,6 +20,7 @@ import { controlOptions, type ControlValues } from "./control/server.ts";
 import { type LinkAddresses, setUpHost } from "./host_side.ts";
 import { linkOptions, type LinkValues, wrapLink } from "./link_options.ts";
 import { hostAddress, interfaceAddress, interfaceName, stationAddress, wholeNumber } from "./values.ts";
+import { vpnOptions, type VpnValues } from "./vpn/options.ts";
 
 /** A documentation network (RFC 5737), which collides with nothing. */
 const defaultHost = IpPrefix.parse("192.0.2.1/24");
@@ -48,6 +49,7 @@ export const deviceOptions = {
   ),
   "no-offload": toggle("Leave no checksum or segmentation to the kernel: the frames are those of a real wire"),
   ...linkOptions,
+  ...vpnOptions,
   ...controlOptions,
 } as const;
 
@@ -56,7 +58,7 @@ function optional<Value>(placeholder: string, help: string, parse: (text: string
 }
 
 /** The values of {@linkcode deviceOptions}. */
-export interface DeviceValues extends LinkValues, ControlValues {
+export interface DeviceValues extends LinkValues, VpnValues, ControlValues {
   /** The TAP device's name, or null for the next free one. */
   readonly tap: string | null;
   /** The TUN device's name, or null for a TAP device. */
@@ -153,9 +155,22 @@ const contradictions = [
   ["interface", "tun", "an interface of the host is no device of its own"],
   ["interface", "host", "the host keeps the addresses that it has there"],
   ["interface", "mtu", "the host's interface has an MTU already"],
+  ["vpn", "tap", "the link is a tunnel or a device"],
+  ["vpn", "tun", "the link is a tunnel or a device"],
+  ["vpn", "interface", "the link is a tunnel or an interface of the host"],
+  ["vpn", "address", "the server assigns the address"],
+  ["vpn", "host", "the host is not on the link"],
+  ["vpn", "gateway", "the server is the router"],
+  ["vpn", "mac", "a tunnel has no Ethernet address"],
+  ["vpn", "mtu", "the server says the MTU"],
 ] as const;
 
-function refuseContradictions(values: DeviceValues): void {
+/**
+ * Checks options that must not be given together.
+ *
+ * @throws {UsageError} If they contradict each other.
+ */
+export function refuseContradictions(values: DeviceValues): void {
   for (const [one, other, reason] of contradictions) {
     if (values[one] === null || values[other] === null) continue;
     throw new UsageError(`Cannot use --${one} with --${other}: ${reason}`);

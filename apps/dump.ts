@@ -17,11 +17,11 @@ import {
   UsageError,
   type Values,
 } from "./cli.ts";
-import { deviceOptions, openLink } from "./device.ts";
+import { deviceOptions } from "./device.ts";
 import { type Filter, parseFilter } from "./dump/filter.ts";
 import { Viewer } from "./dump/viewer.ts";
 import { logLevel, startLogging } from "./logging.ts";
-import { type Session, withLink, withLoopback } from "./session.ts";
+import { openLinkOrTunnel, type Session, withLink, withLoopback } from "./session.ts";
 import { fileError } from "./transfer/file_error.ts";
 import { wholeNumber } from "./values.ts";
 
@@ -131,7 +131,7 @@ async function watchInterface(name: string, values: DumpValues, viewer: Viewer, 
 
 async function watchOwnDevice(values: DumpValues, viewer: Viewer, done: Promise<void>, logger: Logger) {
   const deviceValues = { ...values, guard: false, pcap: null, snaplen: null };
-  const link = openLink(deviceValues, logger);
+  const link = await openLinkOrTunnel(deviceValues, logger);
   return await withLink({ ...link, device: watched(link.device, viewer) }, deviceValues, logger, (session) => {
     console.error(`Watching ${link.device.name}: host ${link.host}, stack ${link.address}; Ctrl-C ends`);
     return untilEnd(session, done);

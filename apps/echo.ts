@@ -6,12 +6,12 @@
 
 import { isDeviceUnavailable, type Logger, type Stack } from "../mod.ts";
 import { errorLine, ExitCode, type Program, runProgram, toggle, type Values } from "./cli.ts";
-import { deviceOptions, type OpenLink, openLink } from "./device.ts";
+import { deviceOptions, type OpenLink } from "./device.ts";
 import { demonstrate } from "./echo_demo.ts";
 import { EchoService } from "./echo_service.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { SegmentLog } from "./segment_log.ts";
-import { type LinkSession, withLink } from "./session.ts";
+import { type LinkSession, openLinkOrTunnel, withLink } from "./session.ts";
 import { port } from "./values.ts";
 
 /** How long connections may take to close when the program ends, in milliseconds. */
@@ -37,10 +37,10 @@ const program: Program<typeof options> = {
 };
 
 /** The link that the options ask for, or null where no TAP device can be had and none was asked for by name. */
-function openLinkIfPossible(values: Values<typeof options>, logger: Logger): OpenLink | null {
+async function openLinkIfPossible(values: Values<typeof options>, logger: Logger): Promise<OpenLink | null> {
   if (values.loopback) return null;
   try {
-    return openLink(values, logger);
+    return await openLinkOrTunnel(values, logger);
   } catch (error) {
     if (values.tap !== null || values.tun !== null || !isDeviceUnavailable(error)) throw error;
     console.log(`${errorLine(error)}. Showing the loopback demonstration instead.`);
@@ -80,7 +80,7 @@ async function serve(session: LinkSession, values: Values<typeof options>, logge
 
 async function echo(values: Values<typeof options>): Promise<number> {
   const logger = startLogging(values["log-level"]);
-  const link = openLinkIfPossible(values, logger);
+  const link = await openLinkIfPossible(values, logger);
   if (link === null) return await demonstrate(console.log) ? ExitCode.success : ExitCode.failure;
   await withLink(link, values, logger, (session) => serve(session, values, logger));
   return ExitCode.success;

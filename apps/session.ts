@@ -6,8 +6,9 @@
 
 import { type Logger, type Nic, Stack, type StackOptions } from "../mod.ts";
 import { openControl } from "./control/server.ts";
-import { type DeviceValues, type OpenLink, openLink } from "./device.ts";
+import { type DeviceValues, type OpenLink, openLink, refuseContradictions } from "./device.ts";
 import { Interruption } from "./interruption.ts";
+import { tunnelAccess } from "./vpn/options.ts";
 
 /** What a program works with while it runs. */
 export interface Session {
@@ -44,13 +45,28 @@ export type SessionValues = DeviceValues;
  * });
  * ```
  */
-export function withStack<Result>(
+export async function withStack<Result>(
   values: SessionValues,
   logger: Logger,
   work: (session: LinkSession) => Promise<Result>,
   options: StackOptions = {},
 ): Promise<Result> {
-  return withLink(openLink(values, logger), values, logger, work, options);
+  return await withLink(await openLinkOrTunnel(values, logger), values, logger, work, options);
+}
+
+/**
+ * Opens the device that the options describe, or the tunnel.
+ *
+ * @throws {UsageError} If the options contradict each other.
+ * @throws {Error} If it cannot be had. Nothing is left behind.
+ */
+export async function openLinkOrTunnel(values: SessionValues, logger: Logger): Promise<OpenLink> {
+  const access = tunnelAccess(values);
+  if (access === null) return openLink(values, logger);
+  refuseContradictions(values);
+  // Programs without a tunnel do not load what it takes.
+  const { openTunnelLink } = await import("./vpn/link.ts");
+  return await openTunnelLink(access, values, logger);
 }
 
 /** As {@linkcode withStack}, on a link that is open already, which it takes over. */
