@@ -130,6 +130,8 @@ export class HttpServer implements AsyncDisposable {
     const server = createServer({ maxHeaderSize, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 });
     // To a server that has never listened, Deno's node:http gives up every connection after one response.
     Object.defineProperty(server, "listening", { value: true });
+    // RFC 9112 section 9.6: whoever has asked may end its side; that it has closed both shows when the response is sent.
+    Object.assign(server, { httpAllowHalfOpen: true });
     server.on("request", (request, response) => this.#answer(request, response));
     server.on("clientError", (error: NodeError, socket) => refuse(error, socket));
     server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));

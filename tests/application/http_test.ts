@@ -275,6 +275,25 @@ stackTest("a body that does not come ends the connection, and the request's sign
   });
 });
 
+stackTest("a client that ends its side behind its requests gets all answers, late ones too", async (stack) => {
+  const handler: ServeHandler = async (request) => {
+    if (request.url.endsWith("/late")) await new Promise((resolve) => setTimeout(resolve, 10));
+    return new Response(new URL(request.url).pathname);
+  };
+  await serving(stack, {}, handler, async () => {
+    for (const paths of [["/soon"], ["/late"], ["/late", "/soon", "/late"]]) {
+      using conn = await stack.connect({ port: 8000 });
+      const requests = paths.map((path) => request(`GET ${path} HTTP/1.1`)).join("");
+      await Promise.all([conn.write(new TextEncoder().encode(requests)), conn.closeWrite()]);
+      const text = await new Response(conn.readable).text();
+      assertEquals([...text.matchAll(/\r\n\r\n([/a-z]+)/g)].map(([, path]) => path), paths);
+    }
+    using idle = await stack.connect({ port: 8000 });
+    await idle.closeWrite();
+    assertEquals(await idle.read(new Uint8Array(1)), null);
+  });
+});
+
 stackTest("connections beyond the limit wait for their turn", async (stack) => {
   await serving(stack, { maxConnections: 1, keepAliveTimeout: 20 }, hello, async (_get, server) => {
     const texts = await Promise.all([1, 2, 3].map(() => exchange(stack, 8000, request("GET / HTTP/1.1"))));
