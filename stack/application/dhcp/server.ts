@@ -226,7 +226,8 @@ export class DhcpServer implements Disposable {
     const now = this.#now;
     const known = this.#table.of(client);
     const address = this.#table.choose(client, addressOf(message.options, OptionCode.requestedAddress), now);
-    if (address === null || (probe && this.#probing.size >= mostProbes)) {
+    const hasRoom = !probe || this.#probing.size < mostProbes;
+    if (address === null || !(hasRoom || this.#isKnown(address, client))) {
       this.counters.exhausted++;
       if (address === null) this.#options.logger?.warn(`No address is left for ${client.mac}`);
       return null;
