@@ -165,12 +165,11 @@ export type {
 } from "./stack/transport/tcp/congestion/control.ts";
 export { Cubic } from "./stack/transport/tcp/congestion/cubic.ts";
 export { Reno } from "./stack/transport/tcp/congestion/reno.ts";
-export type { TcpOptionsOffered } from "./stack/transport/tcp/context.ts";
 export type { FastOpenListenOptions } from "./stack/transport/tcp/fast_open.ts";
 export type { SequenceChooser } from "./stack/transport/tcp/isn.ts";
 export type { RttEstimator } from "./stack/transport/tcp/rtt.ts";
 export { State, stateName } from "./stack/transport/tcp/state.ts";
-export type { TcpConfiguration } from "./stack/transport/tcp/tcp.ts";
+export type { TcpConfiguration, TcpOptionsOffered } from "./stack/transport/tcp/configuration.ts";
 export { combineTraces, type TcpTrace } from "./stack/transport/tcp/trace.ts";
 export type {
   ConnectionObserver,

@@ -24,8 +24,9 @@ import type { Random } from "./random.ts";
 import type { Timers } from "./timers.ts";
 import { Echo } from "./transport/echo.ts";
 import { Ports } from "./transport/ports.ts";
+import type { TcpConfiguration } from "./transport/tcp/configuration.ts";
 import { maximumHeaderBytes as tcpHeaderBytes } from "./transport/tcp/header.ts";
-import { Tcp, type TcpConfiguration } from "./transport/tcp/tcp.ts";
+import { Tcp } from "./transport/tcp/tcp.ts";
 import { Udp } from "./transport/udp.ts";
 import { NicGroups } from "./transport/udp_groups.ts";
 

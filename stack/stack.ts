@@ -40,7 +40,8 @@ import { listenTcp, type TcpListener } from "./socket/tcp_listener.ts";
 import { StackWork } from "./stack_work.ts";
 import { Timers } from "./timers.ts";
 import type { Ports } from "./transport/ports.ts";
-import type { Tcp, TcpConfiguration } from "./transport/tcp/tcp.ts";
+import type { TcpConfiguration } from "./transport/tcp/configuration.ts";
+import type { Tcp } from "./transport/tcp/tcp.ts";
 import type { TcpTrace } from "./transport/tcp/trace.ts";
 import type { Udp } from "./transport/udp.ts";
 

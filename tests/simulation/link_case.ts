@@ -9,7 +9,7 @@ import { assertEquals } from "@std/assert";
 import type { CaptureSink } from "../../stack/link/capture.ts";
 import type { ImpairmentOptions } from "../../stack/link/impairment.ts";
 import { State } from "../../stack/transport/tcp/state.ts";
-import type { TcpConfiguration } from "../../stack/transport/tcp/tcp.ts";
+import type { TcpConfiguration } from "../../stack/transport/tcp/configuration.ts";
 import { type Transfer, World } from "./world.ts";
 
 /**

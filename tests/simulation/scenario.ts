@@ -13,7 +13,7 @@ import { below, fraction, SeededRandom } from "../../stack/random.ts";
 import { Cubic } from "../../stack/transport/tcp/congestion/cubic.ts";
 import { Reno } from "../../stack/transport/tcp/congestion/reno.ts";
 import { State, stateName } from "../../stack/transport/tcp/state.ts";
-import type { TcpConfiguration } from "../../stack/transport/tcp/tcp.ts";
+import type { TcpConfiguration } from "../../stack/transport/tcp/configuration.ts";
 import type { TcpTrace } from "../../stack/transport/tcp/trace.ts";
 import type { ConnectionSettings, Failure, UserConnection } from "../../stack/transport/tcp/user.ts";
 import { World } from "./world.ts";

@@ -12,7 +12,7 @@ import { createWire } from "../../stack/link/wire.ts";
 import { SeededRandom } from "../../stack/random.ts";
 import { Stack } from "../../stack/stack.ts";
 import { State } from "../../stack/transport/tcp/state.ts";
-import type { TcpConfiguration } from "../../stack/transport/tcp/tcp.ts";
+import type { TcpConfiguration } from "../../stack/transport/tcp/configuration.ts";
 import type { ConnectionObserver, Failure, UserConnection } from "../../stack/transport/tcp/user.ts";
 import { VirtualTime } from "../helpers/virtual_time.ts";
 

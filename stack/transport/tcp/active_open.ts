@@ -1,12 +1,95 @@
 /**
- * The active open: what the answer to our SYN means where that asked for Fast Open, or carried data (RFC 7413 section 4.2.1).
+ * The active open (RFC 9293 section 3.10.1): what a connection of ours needs before its SYN goes out, and what the answer
+ * means where that SYN asked for Fast Open, or carried data (RFC 7413 section 4.2.1).
  *
  * @module
  */
 
+import type { IpAddress } from "../../address.ts";
+import { makeError } from "../../errors.ts";
+import type { Networks } from "../../network/path.ts";
 import { add, after } from "../../sequence.ts";
-import type { Connection } from "./connection.ts";
+import { type Endpoint, formatEndpoint } from "../endpoint.ts";
+import type { FlowTable } from "../flow_table.ts";
+import { type PortReservation, type Ports, Sharing } from "../ports.ts";
+import { Connection } from "./connection.ts";
+import type { TcpContext } from "./context.ts";
+import { protocolNumber } from "./header.ts";
 import type { Segment } from "./segment.ts";
+import type { TimeWaitTable } from "./time_wait.ts";
+import type { ConnectionSettings, ConnectRequest } from "./user.ts";
+
+/** Opens connections that users ask for. */
+export class ActiveOpen {
+  readonly #context: TcpContext<Connection>;
+  readonly #networks: Networks;
+  readonly #ports: Ports;
+  readonly #flows: FlowTable<Connection>;
+  readonly #timeWait: TimeWaitTable;
+
+  /** Adds new connections to `flows`, from ports that neither that nor `timeWait` forbids. */
+  constructor(
+    context: TcpContext<Connection>,
+    networks: Networks,
+    ports: Ports,
+    flows: FlowTable<Connection>,
+    timeWait: TimeWaitTable,
+  ) {
+    this.#context = context;
+    this.#networks = networks;
+    this.#ports = ports;
+    this.#flows = flows;
+    this.#timeWait = timeWait;
+  }
+
+  /** As {@linkcode TcpUserCalls.connect}. */
+  connect(request: ConnectRequest, settings: Readonly<ConnectionSettings>): Connection {
+    const { remote } = request;
+    const { address } = remote;
+    if (address.isMulticast || address.isBroadcast || address.isUnspecified || remote.port === 0) {
+      throw makeError("AddrNotAvailable", `Cannot connect to ${formatEndpoint(remote)}: it is no single host's port`);
+    }
+    const path = this.#networks.of(address.family)?.findPath({
+      destination: address,
+      protocol: protocolNumber,
+      source: request.localAddress ?? null,
+      nic: request.nic ?? null,
+    });
+    if (!path) {
+      throw makeError(
+        "NetworkUnreachable",
+        `Cannot connect to ${formatEndpoint(remote)}: there is no route to it; add an address or a gateway`,
+      );
+    }
+    const reservation = this.#reserve(path.source, remote, request.localPort ?? 0);
+    const local = { address: path.source, port: reservation.port };
+    const connection = new Connection(this.#context, local, remote, path, settings, false);
+    connection.onFinish = () => reservation.release();
+    this.#flows.add(connection);
+    this.#context.counters.activeOpens++;
+    connection.open(request.fastOpen);
+    return connection;
+  }
+
+  #reserve(address: IpAddress, remote: Endpoint, port: number): PortReservation {
+    const request = { protocol: protocolNumber, address, sharing: Sharing.flow };
+    const free = (candidate: number) => {
+      const local = { address, port: candidate };
+      return !this.#flows.has(local, remote) && !this.#timeWait.has(local, remote);
+    };
+    if (port !== 0) {
+      const reservation = free(port) ? this.#ports.reserve(request, port) : null;
+      if (reservation !== null) return reservation;
+      throw makeError("AddrInUse", `Cannot connect from port ${port} to ${formatEndpoint(remote)}: it is in use`);
+    }
+    const reservation = this.#ports.reserveEphemeral({ ...request, remote, available: free });
+    if (reservation !== null) return reservation;
+    throw makeError(
+      "AddrNotAvailable",
+      `Cannot connect to ${formatEndpoint(remote)}: all ephemeral ports are taken; close connections`,
+    );
+  }
+}
 
 /** The peer has sent SYN and ACK, whose acknowledgement has been taken. */
 export function fastOpenAnswered({ fastOpen, sender, context, remote }: Connection, { options }: Segment): void {

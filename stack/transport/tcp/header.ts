@@ -4,6 +4,9 @@
  * @module
  */
 
+/** The number of TCP in an IP header. */
+export const protocolNumber = 6;
+
 /** Bytes of a header without options. */
 export const minimumHeaderBytes = 20;
 

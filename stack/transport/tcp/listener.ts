@@ -7,7 +7,7 @@
 
 import type { Endpoint } from "../endpoint.ts";
 import type { Connection, ConnectionParent } from "./connection.ts";
-import type { TcpCounters } from "./context.ts";
+import type { TcpCounters } from "./counters.ts";
 import type { PendingFastOpens } from "./fast_open.ts";
 import type { ConnectionSettings, UserListener } from "./user.ts";
 

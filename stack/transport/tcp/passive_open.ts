@@ -15,15 +15,13 @@ import { Connection } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { encodedSackPermitted, encodedWindowScale, encodeOptions, SynCookies } from "./cookies.ts";
 import type { PendingFastOpens } from "./fast_open.ts";
-import { destinationPort, Flag, sourcePort } from "./header.ts";
+import { destinationPort, Flag, protocolNumber, sourcePort } from "./header.ts";
 import type { Listener } from "./listener.ts";
 import { Receiver } from "./receive.ts";
 import type { Segment } from "./segment.ts";
 import { segmentArrives, takeSyn } from "./segment_arrives.ts";
 import { announcedSegmentBytes } from "./segment_writer.ts";
 import { State } from "./state.ts";
-
-const protocolNumber = 6;
 
 /** Cookies are looked for in ACKs for this long after the last was sent, in milliseconds: longer than any lives. */
 const cookieLifetime = 200_000;

@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { IpAddress } from "../../address.ts";
 import { addUint16, fold, sum } from "../../checksum.ts";
 import type { Counters } from "../../counters.ts";
 import { makeError } from "../../errors.ts";
@@ -16,22 +15,27 @@ import { add } from "../../sequence.ts";
 import type { Timers } from "../../timers.ts";
 import { type Endpoint, formatEndpoint } from "../endpoint.ts";
 import { FlowTable } from "../flow_table.ts";
-import { type PortReservation, type Ports, Sharing } from "../ports.ts";
+import { type Ports, Sharing } from "../ports.ts";
 import { Acknowledgement } from "./acknowledgement.ts";
+import { ActiveOpen } from "./active_open.ts";
 import { ChallengeBudget } from "./challenge.ts";
-import { congestionControlFactory, type CongestionControlName } from "./congestion/algorithms.ts";
+import { congestionControlFactory } from "./congestion/algorithms.ts";
 import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
-import { Connection } from "./connection.ts";
-import type { TcpContext, TcpCounters, TcpOptionsOffered } from "./context.ts";
+import { optionsOffered, type TcpConfiguration, type TcpOptionsOffered } from "./configuration.ts";
+import type { Connection } from "./connection.ts";
+import type { TcpContext } from "./context.ts";
+import { type TcpCounters, zeroTcpCounters } from "./counters.ts";
 import {
   destinationPort,
   headerBytes,
   maximumHeaderBytes,
   minimumHeaderBytes,
+  protocolNumber,
   sequenceNumber,
   sourcePort,
 } from "./header.ts";
 import { FastOpen, PendingFastOpens } from "./fast_open.ts";
+import { FlushQueue } from "./flush_queue.ts";
 import { InitialSequence, type SequenceChooser } from "./isn.ts";
 import { Listener } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
@@ -48,34 +52,8 @@ import { TimeWait, TimeWaitTable } from "./time_wait.ts";
 import type { TcpTrace } from "./trace.ts";
 import type { ConnectionSettings, ConnectRequest, Failure, ListenRequest, TcpUserCalls } from "./user.ts";
 
-const protocolNumber = 6;
-
 /** Connections that may wait to be accepted, unless the listener says otherwise. */
 const defaultBacklog = 512;
-
-/** Settings of TCP as a whole that differ from the defaults. */
-export interface TcpConfiguration extends Partial<TcpOptionsOffered> {
-  /** What connections start with. */
-  settings?: Partial<ConnectionSettings>;
-  /** Answer SYNs with cookies when the SYN queue of a listener is full (RFC 4987). Default true. */
-  synCookies?: boolean;
-  /**
-   * Answer every suspicious segment with an ACK (RFC 5961), without a limit. Default false: such answers are limited, so
-   * that nobody can be made to send more than he is sent. For tests.
-   */
-  unlimitedChallenges?: boolean;
-  /** The congestion control algorithm: `cubic`, `reno`, or what makes the state of one of your own. Default `cubic`. */
-  congestionControl?: CongestionControlName | CongestionControlFactory;
-  /**
-   * The keys of TCP Fast Open's cookies, 16 bytes each, for servers that share an address: the first makes cookies, a
-   * second one is accepted as well. Default: a secret of the stack's own, changed every day.
-   */
-  fastOpenKeys?: readonly Uint8Array[];
-  /** Chooses initial sequence numbers. Default RFC 6528; anything that can be guessed is for tests only. */
-  initialSequence?: SequenceChooser;
-  /** How long connections stay in TIME-WAIT, in milliseconds: twice the maximum segment lifetime. Default 60,000. */
-  timeWait?: number;
-}
 
 /** What TCP works with. */
 export interface TcpDependencies {
@@ -129,16 +107,14 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   allowance: number = Infinity;
   readonly counters: TcpCounters;
 
-  readonly #networks: Networks;
   readonly #ports: Ports;
   readonly #settings: Readonly<ConnectionSettings>;
   readonly #flows: FlowTable<Connection>;
   readonly #listeners = new Listeners();
+  readonly #activeOpen: ActiveOpen;
   readonly #passiveOpen: PassiveOpen;
   readonly #segment = new Segment();
-  #flushQueue: Connection[] = [];
-  #spareQueue: Connection[] = [];
-  readonly #wake: () => void;
+  readonly #flushQueue: FlushQueue;
   readonly #sample: { bytes: number; rtt: RttEstimator; now: number; sndUna: number; sndNxt: number };
 
   /** Wires TCP to what it works with. */
@@ -146,61 +122,16 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     const { pool, timers, random, networks, ports, headroom, counters, wake } = dependencies;
     this.timers = timers;
     this.random = random;
-    this.#networks = networks;
     this.#ports = ports;
-    this.#wake = wake;
-    this.counters = counters.register<TcpCounters>("tcp", {
-      received: 0,
-      truncated: 0,
-      badChecksum: 0,
-      badAddress: 0,
-      noConnection: 0,
-      outsideWindow: 0,
-      oldTimestamp: 0,
-      unexpected: 0,
-      badAcknowledgement: 0,
-      challengeAcks: 0,
-      challengeAcksSuppressed: 0,
-      strayAcksSuppressed: 0,
-      resetsSent: 0,
-      resetsReceived: 0,
-      activeOpens: 0,
-      passiveOpens: 0,
-      synDropped: 0,
-      synCookiesSent: 0,
-      synCookiesAccepted: 0,
-      synCookiesRefused: 0,
-      acceptQueueFull: 0,
-      fastOpenCookiesSent: 0,
-      fastOpenCookiesRefused: 0,
-      fastOpenPassive: 0,
-      fastOpenOverflow: 0,
-      fastOpenActive: 0,
-      fastOpenActiveRefused: 0,
-      congestionMarks: 0,
-      timeouts: 0,
-      tailProbes: 0,
-      windowProbes: 0,
-      keepAliveProbes: 0,
-      timeWaitOverflow: 0,
-      timeWaitReused: 0,
-    });
+    this.#flushQueue = new FlushQueue(wake);
+    this.counters = counters.register<TcpCounters>("tcp", zeroTcpCounters());
     this.writer = new SegmentWriter(pool, headroom);
     this.initialSequence = configuration.initialSequence ?? new InitialSequence(timers.clock, random);
     checkConfiguration(configuration);
     checkSettings({ congestionControl: configuration.congestionControl ?? "cubic", ...configuration.settings });
     this.congestionControl = congestionControlFactory(configuration.congestionControl ?? "cubic");
     this.challenges = new ChallengeBudget(random, configuration.unlimitedChallenges);
-    this.options = {
-      timestamps: configuration.timestamps ?? true,
-      selectiveAcknowledgements: configuration.selectiveAcknowledgements ?? true,
-      windowScaling: configuration.windowScaling ?? true,
-      ecn: configuration.ecn ?? "accept",
-      trustResets: configuration.trustResets ?? false,
-      trustSyns: configuration.trustSyns ?? false,
-      dropSynFin: configuration.dropSynFin ?? false,
-      heedNetworkErrors: configuration.heedNetworkErrors ?? true,
-    };
+    this.options = optionsOffered(configuration);
     this.#settings = Object.freeze({ ...defaultSettings, ...configuration.settings });
     this.fastOpen = new FastOpen(timers.clock, random);
     if (configuration.fastOpenKeys !== undefined) this.fastOpen.cookies.useKeys(configuration.fastOpenKeys);
@@ -208,6 +139,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     this.#passiveOpen = new PassiveOpen(this, networks, this.#flows, configuration.synCookies ?? true);
     const { timeWait = 60_000 } = configuration;
     this.timeWait = new TimeWaitTable(this, timeWait);
+    this.#activeOpen = new ActiveOpen(this, networks, ports, this.#flows, this.timeWait);
     this.#sample = { bytes: 0, rtt: null as unknown as RttEstimator, now: 0, sndUna: 0, sndNxt: 0 };
   }
 
@@ -223,32 +155,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
 
   /** As {@linkcode TcpUserCalls.connect}. */
   connect(request: ConnectRequest): Connection {
-    const { remote } = request;
-    const { address } = remote;
-    const settings = this.#merge(request.settings);
-    if (address.isMulticast || address.isBroadcast || address.isUnspecified || remote.port === 0) {
-      throw makeError("AddrNotAvailable", `Cannot connect to ${formatEndpoint(remote)}: it is no single host's port`);
-    }
-    const path = this.#networks.of(address.family)?.findPath({
-      destination: address,
-      protocol: protocolNumber,
-      source: request.localAddress ?? null,
-      nic: request.nic ?? null,
-    });
-    if (!path) {
-      throw makeError(
-        "NetworkUnreachable",
-        `Cannot connect to ${formatEndpoint(remote)}: there is no route to it; add an address or a gateway`,
-      );
-    }
-    const reservation = this.#reserve(path.source, remote, request.localPort ?? 0);
-    const local = { address: path.source, port: reservation.port };
-    const connection = new Connection(this, local, remote, path, settings, false);
-    connection.onFinish = () => reservation.release();
-    this.#flows.add(connection);
-    this.counters.activeOpens++;
-    connection.open(request.fastOpen);
-    return connection;
+    return this.#activeOpen.connect(request, this.#merge(request.settings));
   }
 
   /** As {@linkcode TcpUserCalls.listen}. */
@@ -401,24 +308,12 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
    */
   flush(bytes: number = Infinity): void {
     this.allowance = bytes;
-    do {
-      const queue = this.#flushQueue;
-      this.#flushQueue = this.#spareQueue;
-      this.#spareQueue = queue;
-      for (let index = 0; index < queue.length; index++) {
-        const connection = queue[index]!;
-        connection.flushQueued = false;
-        connection.flush();
-      }
-      queue.length = 0;
-    } while (bytes === Infinity && this.#flushQueue.length > 0);
+    this.#flushQueue.run(bytes === Infinity);
   }
 
   /** As {@linkcode TcpContext.queueFlush}. */
   queueFlush(connection: Connection): void {
-    if (connection.flushQueued) return;
-    connection.flushQueued = true;
-    if (this.#flushQueue.push(connection) === 1) this.#wake();
+    this.#flushQueue.add(connection);
   }
 
   /** As {@linkcode TcpContext.forget}. */
@@ -449,25 +344,6 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     if (settings === undefined) return this.#settings;
     checkSettings(settings);
     return { ...this.#settings, ...settings };
-  }
-
-  #reserve(address: IpAddress, remote: Endpoint, port: number): PortReservation {
-    const request = { protocol: protocolNumber, address, sharing: Sharing.flow };
-    const free = (candidate: number) => {
-      const local = { address, port: candidate };
-      return !this.#flows.has(local, remote) && !this.timeWait.has(local, remote);
-    };
-    if (port !== 0) {
-      const reservation = free(port) ? this.#ports.reserve(request, port) : null;
-      if (reservation !== null) return reservation;
-      throw makeError("AddrInUse", `Cannot connect from port ${port} to ${formatEndpoint(remote)}: it is in use`);
-    }
-    const reservation = this.#ports.reserveEphemeral({ ...request, remote, available: free });
-    if (reservation !== null) return reservation;
-    throw makeError(
-      "AddrNotAvailable",
-      `Cannot connect to ${formatEndpoint(remote)}: all ephemeral ports are taken; close connections`,
-    );
   }
 }
 

@@ -11,7 +11,8 @@ import type { Path } from "../../network/path.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type Flow, FlowTable } from "../flow_table.ts";
 import type { Connection } from "./connection.ts";
-import type { TcpContext, TcpCounters } from "./context.ts";
+import type { TcpContext } from "./context.ts";
+import type { TcpCounters } from "./counters.ts";
 import { Flag } from "./header.ts";
 import type { Segment } from "./segment.ts";
 

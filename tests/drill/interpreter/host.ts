@@ -8,7 +8,7 @@ import { type Family, IpAddress, IpPrefix } from "../../../stack/address.ts";
 import { capture } from "../../../stack/link/capture.ts";
 import { SeededRandom } from "../../../stack/random.ts";
 import { Stack } from "../../../stack/stack.ts";
-import type { TcpOptionsOffered } from "../../../stack/transport/tcp/context.ts";
+import type { TcpOptionsOffered } from "../../../stack/transport/tcp/configuration.ts";
 import type { Connection } from "../../../stack/transport/tcp/connection.ts";
 import { VirtualTime } from "../../helpers/virtual_time.ts";
 import { ScriptSkipped } from "./failure.ts";
