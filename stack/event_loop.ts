@@ -34,7 +34,7 @@ export interface EventLoopOptions {
   /**
    * How long to go on looking for work after the last, in microseconds, before sleeping. Costs processor time and
    * saves the tens of microseconds that waking up takes, for instance while the peer prepares its answer. 0 turns it
-   * off. Default 50.
+   * off. Default 50. Nothing is looked for where the poller misses nothing.
    */
   busyPoll?: number;
 }
@@ -201,7 +201,7 @@ export class EventLoop {
     const now = this.#clock.now();
     if (this.#woken || (handled > 0 && !onlyTimer)) this.#spinUntil = now + this.#busyPoll;
     if (now - this.#yieldedAt >= yieldInterval) await this.#yield();
-    if (unfinished || this.#woken || now < this.#spinUntil) return false;
+    if (unfinished || this.#woken || (now < this.#spinUntil && !this.#poller.missesNothing)) return false;
     return await this.#sleep();
   }
 

@@ -13,6 +13,7 @@ import type { Device, Poller } from "./link/device.ts";
 const platform = globalThis as unknown as {
   setTimeout(callback: () => void, delay: number): unknown;
   clearTimeout(timer: unknown): void;
+  performance: { now(): number };
   setImmediate?(callback: () => void): unknown;
   /** Deno's timers are numbers. */
   Deno?: { refTimer?(timer: unknown): void; unrefTimer?(timer: unknown): void };
@@ -20,6 +21,9 @@ const platform = globalThis as unknown as {
 
 /** The longest delay that setTimeout takes: more, in milliseconds, would fire at once. */
 const longestDelay = 2 ** 31 - 1;
+
+/** The longest that interrupted waits keep the program's own timers and I/O from their turn, in milliseconds. */
+const turnInterval = 0.5;
 
 /** Turns by setImmediate, of little more than a microsecond each, in one pause. */
 const turnsPerYield = 16;
@@ -42,7 +46,15 @@ function holdTimer(timer: unknown, held: boolean): void {
  * not to, and leaves nothing behind when it is closed.
  */
 export class PortablePoller implements Poller {
+  /** True: links in memory interrupt the wait. */
+  readonly missesNothing: boolean = true;
+  /** Kept from wait to wait: most are interrupted before it fires, and the next ones need it as well. */
   #timer: unknown = null;
+  /** When it fires, and when the present wait has to end. */
+  #firesAt = Infinity;
+  #deadline = Infinity;
+  /** When the program's own timers and I/O last had a turn. */
+  #turnAt = -Infinity;
   #end: (() => void) | null = null;
   #interrupted = false;
   #held = true;
@@ -51,24 +63,47 @@ export class PortablePoller implements Poller {
 
   /** See {@linkcode Poller.wait}. Devices in memory interrupt the wait themselves. */
   async wait(_devices: readonly Device[], timeout: number): Promise<void> {
+    let now = platform.performance.now();
     if (timeout > 0 && !this.#interrupted) {
-      // Rounded up, because platforms cut fractions off, and the deadline would not have come yet.
-      const delay = Math.min(Math.ceil(timeout), longestDelay);
+      this.#deadline = now + timeout;
       await new Promise<void>((resolve) => {
         this.#end = resolve;
-        this.#timer = platform.setTimeout(resolve, delay);
-        if (!this.#held) holdTimer(this.#timer, false);
+        this.#setTimer(now);
       });
-      platform.clearTimeout(this.#timer);
-      this.#timer = null;
       this.#end = null;
+      now = platform.performance.now();
+      // A timer has had its turn, and the program's others with it.
+      if (!this.#interrupted) this.#turnAt = now;
     }
+    this.#interrupted = false;
     // An interruption needs no turn of the platform's loop to get here. Links that interrupt each other again and
     // again must not keep the program's own timers and I/O from theirs.
-    const interrupted = this.#interrupted;
-    this.#interrupted = false;
-    if (interrupted || timeout <= 0) await this.#turn();
+    if (now - this.#turnAt < turnInterval) return;
+    await this.#turn();
+    this.#turnAt = platform.performance.now();
   }
+
+  /** Sees to it that the present wait ends in time, and that the program is kept running meanwhile. */
+  #setTimer(now: number): void {
+    if (this.#timer !== null) {
+      if (this.#firesAt <= this.#deadline) return;
+      platform.clearTimeout(this.#timer);
+    }
+    // Rounded up, because platforms cut fractions off, and the deadline would not have come yet.
+    const delay = Math.min(Math.ceil(this.#deadline - now), longestDelay);
+    this.#firesAt = now + delay;
+    this.#timer = platform.setTimeout(this.#fire, delay);
+    if (!this.#held) holdTimer(this.#timer, false);
+  }
+
+  readonly #fire = (): void => {
+    this.#timer = null;
+    if (this.#end === null) return;
+    // It may have been set for an earlier wait.
+    const now = platform.performance.now();
+    if (now < this.#deadline) this.#setTimer(now);
+    else this.#end();
+  };
 
   /** See {@linkcode Poller.yield}. */
   async yield(): Promise<void> {
@@ -91,6 +126,8 @@ export class PortablePoller implements Poller {
 
   /** See {@linkcode Poller.close}. */
   close(): void {
+    platform.clearTimeout(this.#timer);
+    this.#timer = null;
     this.#channel?.port1.close();
     this.#channel?.port2.close();
     this.#channel = null;

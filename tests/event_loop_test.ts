@@ -189,6 +189,16 @@ Deno.test("after work the loop spins for a while before it sleeps", async () => 
   await loop.stop();
 });
 
+Deno.test("the loop does not spin over a poller that misses nothing", async () => {
+  const work = new FakeWork(1);
+  const poller = Object.assign(new FakePoller(), { missesNothing: true });
+  const loop = new EventLoop(work, { clock: work.clock, poller, devices: () => [], busyPoll: 50 });
+  loop.start();
+  await settle();
+  assertEquals([work.steps, poller.waits.length], [2, 1]);
+  await loop.stop();
+});
+
 Deno.test("a wake-up by a timer alone is no reason to spin", async () => {
   const work = new FakeWork();
   work.deadline = 5;
@@ -404,6 +414,26 @@ Deno.test("a portable poller's wait ends by itself", async () => {
   const poller = new PortablePoller();
   await poller.wait([], 1);
   await poller.wait([], 0);
+  poller.close();
+});
+
+Deno.test("a portable poller's wait ends no sooner than it should because of an earlier one", async () => {
+  const poller = new PortablePoller();
+  const earlier = poller.wait([], 2);
+  poller.interrupt();
+  await earlier;
+  const before = performance.now();
+  await poller.wait([], 6);
+  assert(performance.now() - before >= 5.9);
+  poller.close();
+});
+
+Deno.test("a portable poller's wait ends sooner than an earlier one would have", async () => {
+  const poller = new PortablePoller();
+  const earlier = poller.wait([], 3_600_000);
+  poller.interrupt();
+  await earlier;
+  await poller.wait([], 1);
   poller.close();
 });
 

@@ -31,9 +31,14 @@ export interface DeviceHost {
 /** Sleeping until there is something to do; made by devices that wait in the operating system. */
 export interface Poller {
   /**
+   * Whether all that there may be to do interrupts the wait, so that nothing is gained by looking for work before. Absent
+   * where devices have to be looked at.
+   */
+  readonly missesNothing?: boolean;
+  /**
    * Resolves when a device can be read, when one that {@linkcode Device.wantsWrite} can be written, after `timeout`
    * milliseconds, or after {@linkcode Poller.interrupt}: whichever comes first. Lets the program's own timers and I/O
-   * run in any case.
+   * run, now and then at least where waits are interrupted again and again.
    */
   wait(devices: readonly Device[], timeout: number): Promise<void>;
   /**
