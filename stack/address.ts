@@ -12,35 +12,31 @@ export type Family = 4 | 6;
 export class IpAddress {
   /** 4 or 6. */
   readonly family: Family;
-  /** 4 or 16 bytes in network order. Not to be changed. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The same as big-endian 32-bit words: one or four. */
+  /** Big-endian 32-bit words: one or four. */
   readonly words: readonly number[];
+  // Made when they are asked for: on the data path, where many addresses live for one packet, nobody does.
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
   #text: string | undefined;
 
   /** What was parsed last, and from which text. */
   static #latestText: string | null = null;
   static #latest: IpAddress | null = null;
 
-  private constructor(bytes: Uint8Array<ArrayBuffer>) {
-    this.family = bytes.length === 4 ? 4 : 6;
-    this.bytes = bytes;
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.words = Array.from({ length: bytes.length / 4 }, (_, word) => view.getUint32(word * 4));
+  private constructor(words: readonly number[]) {
+    this.family = words.length === 1 ? 4 : 6;
+    this.words = words;
   }
 
   /** 0.0.0.0 */
-  static readonly unspecified4: IpAddress = new IpAddress(new Uint8Array(4));
+  static readonly unspecified4: IpAddress = new IpAddress([0]);
   /** 255.255.255.255 */
-  static readonly broadcast4: IpAddress = new IpAddress(new Uint8Array([255, 255, 255, 255]));
+  static readonly broadcast4: IpAddress = new IpAddress([0xffff_ffff]);
   /** 127.0.0.1 */
-  static readonly loopback4: IpAddress = new IpAddress(new Uint8Array([127, 0, 0, 1]));
+  static readonly loopback4: IpAddress = new IpAddress([0x7f00_0001]);
   /** :: */
-  static readonly unspecified6: IpAddress = new IpAddress(new Uint8Array(16));
+  static readonly unspecified6: IpAddress = new IpAddress([0, 0, 0, 0]);
   /** ::1 */
-  static readonly loopback6: IpAddress = new IpAddress(
-    new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
-  );
+  static readonly loopback6: IpAddress = new IpAddress([0, 0, 0, 1]);
 
   /** The unspecified address of a family: 0.0.0.0 or ::. */
   static unspecified(family: Family): IpAddress {
@@ -49,12 +45,12 @@ export class IpAddress {
 
   /** The address whose 4 or 16 bytes stand at `at`; they are copied. */
   static fromBytes(bytes: Uint8Array, at: number, family: Family): IpAddress {
-    return new IpAddress(bytes.slice(at, at + (family === 4 ? 4 : 16)) as Uint8Array<ArrayBuffer>);
+    return new IpAddress(family === 4 ? [wordAt(bytes, at)] : [0, 4, 8, 12].map((word) => wordAt(bytes, at + word)));
   }
 
   /** The IPv4 address that is this 32-bit number in network order. */
   static fromUint32(value: number): IpAddress {
-    return new IpAddress(new Uint8Array([value >>> 24, value >>> 16, value >>> 8, value]));
+    return new IpAddress([value >>> 0]);
   }
 
   /**
@@ -75,7 +71,12 @@ export class IpAddress {
     const bytes = text.includes(":") ? parseIpv6(text) : parseIpv4(text);
     if (bytes === null) return null;
     IpAddress.#latestText = text;
-    return IpAddress.#latest = new IpAddress(bytes);
+    return IpAddress.#latest = IpAddress.fromBytes(bytes, 0, bytes.length === 4 ? 4 : 6);
+  }
+
+  /** 4 or 16 bytes in network order. Not to be changed. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes ??= bytesOf(this.words);
   }
 
   /** Whether both are the same address. */
@@ -103,12 +104,12 @@ export class IpAddress {
 
   /** 127.0.0.0/8 or ::1. */
   get isLoopback(): boolean {
-    return this.family === 4 ? this.bytes[0] === 127 : this.equals(IpAddress.loopback6);
+    return this.family === 4 ? this.words[0]! >>> 24 === 127 : this.equals(IpAddress.loopback6);
   }
 
   /** 224.0.0.0/4 or ff00::/8. */
   get isMulticast(): boolean {
-    return this.family === 4 ? (this.bytes[0]! & 0xf0) === 0xe0 : this.bytes[0] === 0xff;
+    return this.family === 4 ? this.words[0]! >>> 28 === 0xe : this.words[0]! >>> 24 === 0xff;
   }
 
   /** 255.255.255.255. */
@@ -118,14 +119,23 @@ export class IpAddress {
 
   /** fe80::/10 or 169.254.0.0/16. */
   get isLinkLocal(): boolean {
-    const [first, second] = this.bytes as unknown as [number, number];
-    return this.family === 4 ? first === 169 && second === 254 : first === 0xfe && (second & 0xc0) === 0x80;
+    return this.family === 4 ? this.words[0]! >>> 16 === 0xa9fe : this.words[0]! >>> 22 === 0xfe80 >>> 6;
   }
 
   /** The address as people write it; IPv6 in the form of RFC 5952. */
   toString(): string {
     return this.#text ??= this.family === 4 ? this.bytes.join(".") : formatIpv6(this.bytes);
   }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24 | bytes[at + 1]! << 16 | bytes[at + 2]! << 8 | bytes[at + 3]!) >>> 0;
+}
+
+function bytesOf(words: readonly number[]): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(4 * words.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = words[at >> 2]! >>> (24 - 8 * (at & 3));
+  return bytes;
 }
 
 /** An address block: an address and how many of its leading bits count. */

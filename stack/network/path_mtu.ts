@@ -30,6 +30,7 @@ export class PathMtus {
 
   /** The reported MTU of the path to a destination, in bytes, or Infinity. */
   get(destination: IpAddress): number {
+    if (this.#entries.size === 0) return Infinity;
     const entry = this.#entries.get(destination.toString());
     if (entry === undefined) return Infinity;
     if (this.#clock.now() < entry.expiresAt) return entry.mtu;
