@@ -84,9 +84,15 @@ export class LinkLoop implements AsyncDisposable {
   /** Lets timers expire, passes packets on and sends what waits; returns how much that was. */
   step(): number {
     const { clock } = this.timers;
+    // What leaves first makes room for what follows.
+    this.#flush();
     const handled = this.timers.run() + this.#work.passOn(clock.now());
-    for (const { device } of this.#nics) if (device.wantsWrite) device.flush();
+    this.#flush();
     return handled;
+  }
+
+  #flush(): void {
+    for (const { device } of this.#nics) if (device.wantsWrite) device.flush();
   }
 
   /** Ends it: closes the devices, and resolves when the event loop has ended. Does nothing the second time. */

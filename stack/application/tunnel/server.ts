@@ -117,7 +117,7 @@ export class TunnelServer {
       return refuse(socket, admission.status, admission.reason);
     }
     // deno-lint-ignore no-explicit-any -- its declaration wants a Buffer
-    this.#webSockets.handleUpgrade(request, socket, head as any, (opened) => this.#welcome(opened, admission, remote));
+    this.#webSockets.handleUpgrade(request, socket, head as any, (opened) => this.welcome(opened, admission, remote));
   };
 
   /** Ends a client's session, if it has one. */
@@ -142,7 +142,8 @@ export class TunnelServer {
     for (const session of this.#sessions.values()) session.end(CloseCode.goingAway, "the server ends");
   }
 
-  #welcome(
+  /** Takes in a client that was admitted and whose WebSocket is open; an earlier session of its token ends. */
+  welcome(
     socket: WebSocket,
     { name, address }: { readonly name: string; readonly address: IpAddress },
     remote: string,
