@@ -10,6 +10,7 @@ import { deviceOptions } from "./device.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { formatHeading, formatTime, PingStatistics } from "./ping_report.ts";
 import { withLoopback, withStack } from "./session.ts";
+import { printLine } from "./transfer/output.ts";
 import { duration, hostAddress, wholeNumber } from "./values.ts";
 
 const options = {
@@ -108,17 +109,17 @@ async function report(
   const started = performance.now();
   const { count, interval, size, ttl: timeToLive, wait: timeout } = values;
   const onSent = (sequence: number) => statistics.transmitted = sequence;
-  console.log(formatHeading(text, text, size));
+  printLine(formatHeading(text, text, size));
   try {
     for await (const event of stack.ping(text, { count, interval, size, timeToLive, timeout, signal, onSent })) {
       if (event.kind === "reply") statistics.reply(event.time, event.duplicate);
       else if (event.kind === "error") statistics.errors++;
-      if (!values.quiet) console.log(eventLine(event));
+      if (!values.quiet) printLine(eventLine(event));
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   }
-  console.log(["", ...statistics.summary(text, performance.now() - started)].join("\n"));
+  printLine(["", ...statistics.summary(text, performance.now() - started)].join("\n"));
   return statistics;
 }
 

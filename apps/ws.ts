@@ -11,8 +11,9 @@ import { certificateFor, certificateOptions, checkCertificateOptions } from "./c
 import { errorLine, ExitCode, type Option, type Program, runProgram, toggle, UsageError, type Values } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
 import { logLevel, startLogging } from "./logging.ts";
-import { createResolver, dnsOption } from "./names.ts";
+import { chooseNameServers, createResolver, dnsOption } from "./names.ts";
 import { type LinkSession, type Session, withLoopback, withStack } from "./session.ts";
+import { printLine } from "./transfer/output.ts";
 import { duration, port } from "./values.ts";
 import { WebSocketEcho } from "./ws/echo.ts";
 import { talk } from "./ws/terminal.ts";
@@ -94,9 +95,9 @@ async function serve(values: Values<typeof options>, session: LinkSession, logge
   return ExitCode.success;
 }
 
-async function connect(values: Values<typeof options>, url: URL, { stack, signal }: Session): Promise<number> {
+async function connect(values: Values<typeof options>, url: URL, { stack, signal, lease }: Session): Promise<number> {
   const { cacert, insecure, protocol, binary, wait: linger } = values;
-  const { lookup } = await createResolver(stack, values.dns);
+  const { lookup } = await createResolver(stack, chooseNameServers(values.dns, lease));
   const socket = await connectWebSocket(stack, url, {
     signal,
     lookup,
@@ -107,7 +108,7 @@ async function connect(values: Values<typeof options>, url: URL, { stack, signal
     throw new Error(`Cannot talk to ${url}: ${errorLine(error).replace(/^Cannot /, "cannot ")}`);
   });
   console.error(`Connected to ${url}${socket.protocol === "" ? "" : ` (${socket.protocol})`}`);
-  const { code, reason } = await talk(socket, Deno.stdin.readable, console.log, { binary, linger, signal });
+  const { code, reason } = await talk(socket, Deno.stdin.readable, printLine, { binary, linger, signal });
   console.error(`Closed: ${code}${reason === "" ? "" : ` ${reason}`}`);
   // 1005: the peer gave no code.
   return [1000, 1001, 1005].includes(code) ? ExitCode.success : ExitCode.failure;

@@ -51,3 +51,17 @@ export class Output implements Disposable {
     if (this.#file !== Deno.stdout) this.#file.close();
   }
 }
+
+/**
+ * Prints a line on standard output, for programs that print for as long as somebody reads.
+ *
+ * @throws {Error} If it cannot be written, for example because nobody reads it any more.
+ */
+export function printLine(line: string): void {
+  const bytes = new TextEncoder().encode(`${line}\n`);
+  try {
+    for (let written = 0; written < bytes.length;) written += Deno.stdout.writeSync(bytes.subarray(written));
+  } catch (error) {
+    throw fileError("write", "standard output", error);
+  }
+}

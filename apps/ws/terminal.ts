@@ -27,27 +27,35 @@ export interface TerminalOptions {
 /** Unsent bytes at which no more input is read. */
 const mostUnsentBytes = 1_048_576;
 
-/** Talks until either side has had enough, and resolves with how it ended. */
+/**
+ * Talks until either side has had enough, and resolves with how it ended.
+ *
+ * @throws What `print` throws: then nobody is left to talk to.
+ */
 export async function talk(
   socket: WebSocket,
   input: ReadableStream<Uint8Array<ArrayBuffer>>,
   print: (line: string) => void,
   { binary, linger, signal }: TerminalOptions,
 ): Promise<Ending> {
-  const ended = new Promise<Ending>((resolve) => {
-    socket.on("close", (code, reason) => resolve({ code, reason: new TextDecoder().decode(reason) }));
+  const { promise: ended, resolve, reject } = Promise.withResolvers<Ending>();
+  socket.on("close", (code, reason) => resolve({ code, reason: new TextDecoder().decode(reason) }));
+  socket.on("message", (data, isBinary) => {
+    try {
+      print(isBinary ? `(${data.length} bytes)` : new TextDecoder().decode(data));
+    } catch (error) {
+      reject(error);
+      socket.terminate();
+    }
   });
-  socket.on("message", (data, isBinary) => print(isBinary ? `(${data.length} bytes)` : new TextDecoder().decode(data)));
   socket.on("error", () => {});
   signal.addEventListener("abort", () => socket.close(1001));
   if (signal.aborted) socket.close(1001);
-  const sent = sendLines(socket, input, binary).then(async () => {
+  sendLines(socket, input, binary).then(async () => {
     if (linger > 0) await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, linger))]);
     socket.close(1000);
-  });
-  const ending = await ended;
-  void sent;
-  return ending;
+  }).catch(reject);
+  return await ended;
 }
 
 async function sendLines(socket: WebSocket, input: ReadableStream<Uint8Array<ArrayBuffer>>, binary: boolean) {

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { type Outcome, runToEnd } from "./run_program.ts";
+import { lines, type Outcome, programCommand, runToEnd } from "./run_program.ts";
 
 function assertOneLine({ output, errors }: Outcome, text: string): void {
   assertEquals(output, []);
@@ -55,6 +55,13 @@ Deno.test("ping reaches the stack's own loopback address without any device", as
   assertMatch(output[6]!, /^3 packets transmitted, 3 received, 0% packet loss, time \d+ms$/);
   assertMatch(output[7]!, /^rtt min\/avg\/max\/mdev = \d+\.\d{3}\/\d+\.\d{3}\/\d+\.\d{3}\/\d+\.\d{3} ms$/);
   assertEquals(output.length, 8);
+});
+
+Deno.test("ping ends when nobody reads its output any more: one line, and 2", async () => {
+  const wrapper = ["sh", "-c", `{ "$0" "$@"; echo "code $?" >&2; } | head -n 1`];
+  const { stdout, stderr } = await programCommand("ping", ["-i", "5ms", "127.0.0.1"], wrapper).output();
+  assertEquals(lines(stdout), ["PING 127.0.0.1 (127.0.0.1) 56(84) bytes of data."]);
+  assertEquals(lines(stderr), ["ping: Cannot write standard output: nobody reads it any more", "code 2"]);
 });
 
 Deno.test("ping -q prints the first line and the summary only", async () => {
