@@ -9,6 +9,7 @@ import type { ErrorName } from "../../errors.ts";
 import { TokenBucket } from "../../token_bucket.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Flow } from "../flow_table.ts";
+import { AckNeed } from "./ack_policy.ts";
 import { connectionInfo } from "./connection_info.ts";
 import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
 import type { TcpContext } from "./context.ts";
@@ -17,7 +18,6 @@ import { ecnSetup } from "./ecn.ts";
 import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
 import { Flag } from "./header.ts";
 import { PathMtuSearch } from "./path_mtu_search.ts";
-import { AckNeed } from "./receive.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentSource } from "./segment_writer.ts";
 import { State } from "./state.ts";
@@ -191,7 +191,7 @@ export class Connection extends ControlBlock
   /** Both sides have closed: waits for stray segments (RFC 9293 section 3.6.1), without keeping all this alive. */
   enterTimeWait(): void {
     this.setState(State.timeWait);
-    if (this.receiver.ackNeed !== AckNeed.none) this.sendAck();
+    if (this.receiver.acks.need !== AckNeed.none) this.sendAck();
     this.context.enterTimeWait(this);
   }
 
@@ -265,7 +265,7 @@ export class Connection extends ControlBlock
       if (!this.pausing) this.sender.output(this.now);
       if (this.pausing) this.queueFlush();
     }
-    if (this.receiver.ackNeed === AckNeed.now) this.sendAck();
+    if (this.receiver.acks.need === AckNeed.now) this.sendAck();
     this.timers.update();
     this.noteUpdate();
   }
@@ -346,7 +346,7 @@ export class Connection extends ControlBlock
 
   #output(): void {
     if (this.#state === State.established || this.#state === State.closeWait || this.openedFast) {
-      this.receiver.interactive();
+      this.receiver.acks.answered(this.receiver.bytesReceived);
       this.flush();
     }
   }

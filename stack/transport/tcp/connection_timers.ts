@@ -8,9 +8,10 @@
  */
 
 import type { Timer, Timers } from "../../timers.ts";
+import { AckNeed } from "./ack_policy.ts";
 import type { TcpContext } from "./context.ts";
 import { Flag } from "./header.ts";
-import { AckNeed, type Receiver } from "./receive.ts";
+import type { Receiver } from "./receive.ts";
 import { add } from "../../sequence.ts";
 import { maximumTimeout } from "./rtt.ts";
 import { Mark } from "./scoreboard.ts";
@@ -284,7 +285,7 @@ export class ConnectionTimers {
   }
 
   #updateAcknowledge(): void {
-    if (this.#connection.receiver.ackNeed === AckNeed.none) {
+    if (this.#connection.receiver.acks.need === AckNeed.none) {
       this.#acknowledge?.stop();
     } else if (!this.#acknowledge?.running) {
       this.#acknowledge ??= this.#timers.createFor(this, ConnectionTimers.#onAcknowledge);
@@ -293,7 +294,8 @@ export class ConnectionTimers {
   }
 
   #acknowledgeExpired(): void {
-    this.#connection.receiver.delayedInVain();
+    const { receiver } = this.#connection;
+    receiver.acks.delayedInVain(receiver.segmentBytes);
     this.#connection.sendAck();
     this.update();
   }

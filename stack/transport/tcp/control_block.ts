@@ -126,7 +126,7 @@ export abstract class ControlBlock implements Transmitter {
     sender.limit = settings.sendBufferBytes;
     sender.rtt.least = settings.minimumTimeout;
     if (changes.receiveBufferBytes !== undefined) receiver.maximum = settings.receiveBufferBytes;
-    if (changes.quickAcknowledgements !== undefined) receiver.quickAcknowledgements = settings.quickAcknowledgements;
+    if (changes.quickAcknowledgements !== undefined) receiver.acks.quick = settings.quickAcknowledgements;
     if (changes.congestionControl !== undefined) sender.useControl(controlMaker(this.context, settings)());
   }
 

@@ -1,34 +1,17 @@
 /**
- * The receiving half of a connection: which segments are acceptable, where their data go, when to acknowledge them,
- * and how much more the peer may send.
+ * The receiving half of a connection: which segments are acceptable, where their data go, and how much more the peer
+ * may send.
  *
  * @module
  */
 
 import { add, after, before, distance, earlier, later, notAfter, notBefore } from "../../sequence.ts";
+import { AckNeed, AckPolicy } from "./ack_policy.ts";
 import { maximumSackBlocks } from "./options.ts";
 import { Ranges } from "./ranges.ts";
 import { ByteRing, type RingStorage } from "./ring.ts";
 import type { Segment } from "./segment.ts";
 import { defaultSettings } from "./settings.ts";
-
-/** How soon data must be acknowledged. */
-export const AckNeed = {
-  none: 0,
-  /** Within the delayed-acknowledgement time, or with the next segment that goes out. */
-  delayed: 1,
-  /** With the next flush. */
-  now: 2,
-} as const;
-
-/** One of the values of {@linkcode AckNeed}. */
-export type AckNeed = (typeof AckNeed)[keyof typeof AckNeed];
-
-/** How many segments are acknowledged at once, at least, when delaying was in vain. */
-const fewestQuickAcknowledgements = 16;
-
-/** Most segments that are acknowledged at once because delaying was in vain. */
-const mostQuickAcknowledgements = 1024;
 
 /** RFC 7323 section 5.5: after this long without a segment, in milliseconds, TS.Recent is no longer believed. */
 const timestampLifetime = 24 * 24 * 3600 * 1000;
@@ -47,8 +30,6 @@ export class Receiver {
   finKnown: boolean = false;
   /** Whether the peer's FIN has been reached: nothing more will come. */
   finReached: boolean = false;
-  /** See {@linkcode AckNeed}. */
-  ackNeed: AckNeed = AckNeed.none;
   /** Whether timestamps are in use. */
   timestamps: boolean = false;
   /** TS.Recent (RFC 7323 section 4.3). */
@@ -63,6 +44,8 @@ export class Receiver {
   outOfOrderSegments: number = 0;
   /** Whether SACK blocks may be sent. */
   selective: boolean = false;
+  /** When to acknowledge what arrives. */
+  readonly acks: AckPolicy;
   /** Data that arrived behind a hole. */
   readonly outOfOrder: Ranges = new Ranges();
 
@@ -72,14 +55,6 @@ export class Receiver {
   readonly #initialWindow: number;
   #maximum: number;
   #recentTimestampAt = 0;
-  #unacknowledged = 0;
-  #segmentsUnacknowledged = 0;
-  /** Segments that are still to be acknowledged at once. */
-  #quick: number;
-  /** How many were granted when delaying was last in vain; doubled each time. */
-  #granted = 0;
-  /** `bytesReceived` when the application last sent. */
-  #bytesAnswered = 0;
   #duplicateStart = 0;
   #duplicateEnd = 0;
 
@@ -103,13 +78,7 @@ export class Receiver {
     this.#maximum = maximum;
     this.#limit = Math.min(window, maximum);
     this.#initialWindow = this.#limit;
-    this.#quick = quick;
-  }
-
-  /** Grants that many segments an acknowledgement at once; 0 delays all that may be delayed. */
-  set quickAcknowledgements(count: number) {
-    this.#quick = count;
-    this.#granted = 0;
+    this.acks = new AckPolicy(quick);
   }
 
   /** In-order bytes that wait for the application. */
@@ -221,7 +190,7 @@ export class Receiver {
       // RFC 9293 section 3.10.7.4: what lies outside the window is cut off, a FIN first. A bare FIN needs no buffer.
       end = earlier(end, this.rightEdge);
       fin = false;
-      this.ackNeed = AckNeed.now;
+      this.acks.need = AckNeed.now;
     }
     if (this.finKnown && after(end, this.finSequence)) end = this.finSequence;
     // A FIN in front of data that are here already is none of this stream's.
@@ -244,10 +213,10 @@ export class Receiver {
       this.rcvNxt = add(this.rcvNxt, 1);
       // The FIN takes a number but no room.
       this.rightEdge = add(this.rightEdge, 1);
-      this.ackNeed = AckNeed.now;
+      this.acks.need = AckNeed.now;
       return true;
     }
-    if (fin && !this.finReached) this.ackNeed = AckNeed.now;
+    if (fin && !this.finReached) this.acks.need = AckNeed.now;
     return this.#queued > 0;
   }
 
@@ -296,31 +265,8 @@ export class Receiver {
 
   /** A segment goes out that acknowledges everything up to RCV.NXT. */
   acknowledged(): void {
-    if (this.ackNeed === AckNeed.now && this.#quick > 0) this.#quick--;
-    this.ackNeed = AckNeed.none;
-    this.#unacknowledged = 0;
-    this.#segmentsUnacknowledged = 0;
+    this.acks.acknowledged();
     this.lastAckSent = this.rcvNxt;
-  }
-
-  /**
-   * The application sends. When it answers what it received, its answers can carry the acknowledgements, which need
-   * not be quick any more; unless waiting for an answer has turned out to be in vain.
-   */
-  interactive(): void {
-    if (this.bytesReceived === this.#bytesAnswered) return;
-    this.#bytesAnswered = this.bytesReceived;
-    if (this.#granted === 0) this.#quick = 0;
-  }
-
-  /**
-   * An acknowledgement was delayed for as long as it may be and no answer carried it. The peer may have waited for it
-   * to send the rest of a request (Nagle's algorithm), so it will not wait again soon.
-   */
-  delayedInVain(): void {
-    if (this.#unacknowledged === 0 || this.#unacknowledged >= this.segmentBytes) return;
-    this.#granted = Math.min(Math.max(fewestQuickAcknowledgements, 2 * this.#granted), mostQuickAcknowledgements);
-    this.#quick = this.#granted;
   }
 
   /**
@@ -369,7 +315,7 @@ export class Receiver {
     const ranges = this.outOfOrder;
     if (start !== this.rcvNxt) {
       // RFC 5681 section 4.2: out of order, so at once.
-      this.ackNeed = AckNeed.now;
+      this.acks.need = AckNeed.now;
       // RFC 2883 section 4: the block behind the duplicate's is the one that it lies in.
       if (ranges.covers(start, end)) ranges.touch(start);
       else if (ranges.add(start, end)) {
@@ -395,13 +341,8 @@ export class Receiver {
     this.rcvNxt = next;
     this.#queued += arrived;
     this.bytesReceived += arrived;
-    this.#unacknowledged += arrived;
-    this.#segmentsUnacknowledged++;
+    this.acks.arrived(arrived, this.segmentBytes, hole);
     if (this.#tuneAt < 0) this.#tuneAt = now;
-    // RFC 5681 section 4.2: at least every second segment; of small ones, too.
-    const enough = this.#segmentsUnacknowledged >= 2 || this.#unacknowledged >= 2 * this.segmentBytes;
-    if (hole || this.#quick > 0 || enough) this.ackNeed = AckNeed.now;
-    else if (this.ackNeed === AckNeed.none) this.ackNeed = AckNeed.delayed;
   }
 
   /** A super-segment stands for many: what counts is what each of them carries. */
@@ -423,7 +364,7 @@ export class Receiver {
   }
 
   #noteDuplicate(start: number, end: number): void {
-    this.ackNeed = AckNeed.now;
+    this.acks.need = AckNeed.now;
     this.#duplicateStart = start;
     this.#duplicateEnd = end;
   }

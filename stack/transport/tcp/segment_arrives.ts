@@ -7,12 +7,12 @@
 
 import { segmentCount } from "../../link/segmentation.ts";
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
+import { AckNeed } from "./ack_policy.ts";
 import { fastOpenAnswered } from "./active_open.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Connection } from "./connection.ts";
 import { agreesToEcn, asksForEcn, Ecn } from "./ecn.ts";
 import { Flag } from "./header.ts";
-import { AckNeed } from "./receive.ts";
 import { RecoveryState } from "./recovery.ts";
 import type { Segment } from "./segment.ts";
 import type { Sender } from "./send.ts";
@@ -67,7 +67,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
   takeAcknowledgement(connection, segment);
   fastOpenAnswered(connection, segment);
   sender.setWindow(segment.sequence, segment.acknowledgement, segment.window);
-  connection.receiver.ackNeed = AckNeed.now;
+  connection.receiver.acks.need = AckNeed.now;
   connection.established();
   if (connection.finished) return;
   if (segment.length > 0 || segment.fin) {
@@ -362,7 +362,7 @@ function takeText(connection: Connection, segment: Segment): void {
     connection.state !== State.finWait2
   ) {
     // The peer has sent FIN before: what comes after it is ignored, a repetition is acknowledged.
-    receiver.ackNeed = AckNeed.now;
+    receiver.acks.need = AckNeed.now;
     return;
   }
   if (connection.abandoned && after(add(segment.sequence, segment.length), receiver.rcvNxt)) {
@@ -372,7 +372,7 @@ function takeText(connection: Connection, segment: Segment): void {
     return connection.finish(null);
   }
   const readable = receiver.take(segment, segment.arrivedAt);
-  const outOfOrder = receiver.outOfOrder.count > 0 && receiver.ackNeed === AckNeed.now;
+  const outOfOrder = receiver.outOfOrder.count > 0 && receiver.acks.need === AckNeed.now;
   if (receiver.finReached) takeFin(connection);
   // Each segment that leaves a hole is acknowledged on its own: the peer counts.
   else if (outOfOrder) connection.sendAck();

@@ -2,8 +2,9 @@ import { assertEquals } from "@std/assert";
 import { PacketPool } from "../../../stack/packet.ts";
 import { below, SeededRandom } from "../../../stack/random.ts";
 import { add } from "../../../stack/sequence.ts";
+import { AckNeed } from "../../../stack/transport/tcp/ack_policy.ts";
 import { Flag, writeHeader } from "../../../stack/transport/tcp/header.ts";
-import { AckNeed, Receiver } from "../../../stack/transport/tcp/receive.ts";
+import { Receiver } from "../../../stack/transport/tcp/receive.ts";
 import { RingStorage } from "../../../stack/transport/tcp/ring.ts";
 import { Segment } from "../../../stack/transport/tcp/segment.ts";
 import { pattern, patternBytes } from "./harness.ts";
@@ -204,9 +205,9 @@ Deno.test("waiting in vain for an answer to carry the acknowledgement is not rep
   const small = () => {
     reception.take(next, next + 10);
     next += 10;
-    if (reception.receiver.ackNeed === AckNeed.delayed) {
+    if (reception.receiver.acks.need === AckNeed.delayed) {
       delayed++;
-      reception.receiver.delayedInVain();
+      reception.receiver.acks.delayedInVain(reception.receiver.segmentBytes);
     }
     reception.receiver.acknowledged();
   };
@@ -214,20 +215,20 @@ Deno.test("waiting in vain for an answer to carry the acknowledgement is not rep
   for (let request = 0; request < 500; request++) {
     small();
     small();
-    reception.receiver.interactive();
+    reception.receiver.acks.answered(reception.receiver.bytesReceived);
   }
   assertEquals(delayed > 0 && delayed < 10, true);
 });
 
 Deno.test("sending before anything was received does not end the quick acknowledgements", () => {
   const reception = new Reception();
-  reception.receiver.interactive();
+  reception.receiver.acks.answered(reception.receiver.bytesReceived);
   reception.take(1, 11);
-  assertEquals(reception.receiver.ackNeed, AckNeed.now);
+  assertEquals(reception.receiver.acks.need, AckNeed.now);
   reception.receiver.acknowledged();
-  reception.receiver.interactive();
+  reception.receiver.acks.answered(reception.receiver.bytesReceived);
   reception.take(11, 21);
-  assertEquals(reception.receiver.ackNeed, AckNeed.delayed);
+  assertEquals(reception.receiver.acks.need, AckNeed.delayed);
 });
 
 Deno.test("the window scale is the least with which the buffer can be announced, at most 14", () => {

@@ -5,8 +5,9 @@ import { createWire, type WireEnd, type WireOptions } from "../../../stack/link/
 import { type Packet, PacketPool } from "../../../stack/packet.ts";
 import { SeededRandom } from "../../../stack/random.ts";
 import { Stack } from "../../../stack/stack.ts";
+import { AckNeed } from "../../../stack/transport/tcp/ack_policy.ts";
 import { Flag, writeHeader } from "../../../stack/transport/tcp/header.ts";
-import { AckNeed, Receiver } from "../../../stack/transport/tcp/receive.ts";
+import { Receiver } from "../../../stack/transport/tcp/receive.ts";
 import { RingStorage } from "../../../stack/transport/tcp/ring.ts";
 import { Segment } from "../../../stack/transport/tcp/segment.ts";
 import type { UserConnection } from "../../../stack/transport/tcp/user.ts";
@@ -160,14 +161,14 @@ Deno.test("acknowledgements are counted by segments, however they come", () => {
   const receiver = new Receiver(new RingStorage(), 100_000, 65_535, 0);
   receiver.start(0);
   takeInOrder(receiver, pool, 1, [5000]);
-  assertEquals([receiver.segmentBytes, receiver.ackNeed], [1000, AckNeed.now]);
+  assertEquals([receiver.segmentBytes, receiver.acks.need], [1000, AckNeed.now]);
   receiver.acknowledged();
   // Had the super-segment counted as one segment, this would be less than two of them.
   takeInOrder(receiver, pool, 5001, [2000]);
-  assertEquals(receiver.ackNeed, AckNeed.now);
+  assertEquals(receiver.acks.need, AckNeed.now);
   receiver.acknowledged();
   takeInOrder(receiver, pool, 7001, [1000]);
-  assertEquals(receiver.ackNeed, AckNeed.delayed);
+  assertEquals(receiver.acks.need, AckNeed.delayed);
   receiver.discard();
   assertEquals(pool.inUse, 0);
 });
