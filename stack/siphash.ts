@@ -14,13 +14,22 @@ const latest = new Uint32Array(2);
  * Hashes the first `length` 32-bit words of `message` under a key of four 32-bit words, and returns the low 32 bits of
  * the 64-bit result. Words count as little-endian byte sequences, as in the reference.
  */
-export function sipHash(key: Uint32Array, message: Uint32Array, length: number): number {
+export function sipHash(
+  key: Uint32Array,
+  message: Uint32Array,
+  length: number,
+): number {
   hash(key, message, length);
   return latest[0]!;
 }
 
 /** As {@linkcode sipHash}, but puts all 64 bits of the result into `result`: the low 32 bits first. */
-export function sipHash64(key: Uint32Array, message: Uint32Array, length: number, result: Uint32Array): void {
+export function sipHash64(
+  key: Uint32Array,
+  message: Uint32Array,
+  length: number,
+  result: Uint32Array,
+): void {
   hash(key, message, length);
   result[0] = latest[0]!;
   result[1] = latest[1]!;
@@ -36,62 +45,59 @@ function hash(key: Uint32Array, message: Uint32Array, length: number): void {
   let v2h = key[1]! ^ 0x6c796765;
   let v3l = key[2]! ^ 0x79746573;
   let v3h = key[3]! ^ 0x74656462;
-  /** The block under treatment: two words, or one and the length, or the length. */
-  let low = 0;
-  let high = 0;
-  // Two rounds for each block, and four to finish.
-  const compressing = 2 * ((length >>> 1) + 1);
-  for (let round = 0; round < compressing + 4; round++) {
-    const begins = (round & 1) === 0;
-    if (round >= compressing) {
-      if (round === compressing) v2l ^= 0xff;
-    } else if (begins) {
-      low = round < length ? message[round]! | 0 : 0;
-      high = round + 1 < length ? message[round + 1]! | 0 : (4 * length) << 24;
+  const blocks = (length >>> 1) + 1;
+  for (let block = 0; block <= blocks; block++) {
+    // Two words, or one and the length, or the length; nothing in the end, which takes twice as many rounds.
+    let low = 0;
+    let high = 0;
+    if (block < blocks) {
+      const word = 2 * block;
+      if (word < length) low = message[word]! | 0;
+      high = word + 1 < length ? message[word + 1]! | 0 : (4 * length) << 24;
       v3l ^= low;
       v3h ^= high;
+    } else v2l ^= 0xff;
+
+    for (let round = block < blocks ? 2 : 4; round > 0; round--) {
+      // The carry of a 64-bit addition is what makes the low half smaller than its addend.
+      // v0 += v1; v1 = rotl(v1, 13) ^ v0; v0 = rotl(v0, 32)
+      let half = (v0l + v1l) | 0;
+      v0h = (v0h + v1h + ((half >>> 0) < (v1l >>> 0) ? 1 : 0)) | 0;
+      v0l = half;
+      half = (v1l << 13) | (v1h >>> 19);
+      v1h = ((v1h << 13) | (v1l >>> 19)) ^ v0h;
+      v1l = half ^ v0l;
+      half = v0l;
+      v0l = v0h;
+      v0h = half;
+      // v2 += v3; v3 = rotl(v3, 16) ^ v2
+      half = (v2l + v3l) | 0;
+      v2h = (v2h + v3h + ((half >>> 0) < (v3l >>> 0) ? 1 : 0)) | 0;
+      v2l = half;
+      half = (v3l << 16) | (v3h >>> 16);
+      v3h = ((v3h << 16) | (v3l >>> 16)) ^ v2h;
+      v3l = half ^ v2l;
+      // v0 += v3; v3 = rotl(v3, 21) ^ v0
+      half = (v0l + v3l) | 0;
+      v0h = (v0h + v3h + ((half >>> 0) < (v3l >>> 0) ? 1 : 0)) | 0;
+      v0l = half;
+      half = (v3l << 21) | (v3h >>> 11);
+      v3h = ((v3h << 21) | (v3l >>> 11)) ^ v0h;
+      v3l = half ^ v0l;
+      // v2 += v1; v1 = rotl(v1, 17) ^ v2; v2 = rotl(v2, 32)
+      half = (v2l + v1l) | 0;
+      v2h = (v2h + v1h + ((half >>> 0) < (v1l >>> 0) ? 1 : 0)) | 0;
+      v2l = half;
+      half = (v1l << 17) | (v1h >>> 15);
+      v1h = ((v1h << 17) | (v1l >>> 15)) ^ v2h;
+      v1l = half ^ v2l;
+      half = v2l;
+      v2l = v2h;
+      v2h = half;
     }
 
-    // The carry of a 64-bit addition is what makes the low half smaller than its addend.
-    // v0 += v1; v1 = rotl(v1, 13) ^ v0; v0 = rotl(v0, 32)
-    let half = (v0l + v1l) | 0;
-    v0h = (v0h + v1h + ((half >>> 0) < (v1l >>> 0) ? 1 : 0)) | 0;
-    v0l = half;
-    half = (v1l << 13) | (v1h >>> 19);
-    v1h = ((v1h << 13) | (v1l >>> 19)) ^ v0h;
-    v1l = half ^ v0l;
-    half = v0l;
-    v0l = v0h;
-    v0h = half;
-    // v2 += v3; v3 = rotl(v3, 16) ^ v2
-    half = (v2l + v3l) | 0;
-    v2h = (v2h + v3h + ((half >>> 0) < (v3l >>> 0) ? 1 : 0)) | 0;
-    v2l = half;
-    half = (v3l << 16) | (v3h >>> 16);
-    v3h = ((v3h << 16) | (v3l >>> 16)) ^ v2h;
-    v3l = half ^ v2l;
-    // v0 += v3; v3 = rotl(v3, 21) ^ v0
-    half = (v0l + v3l) | 0;
-    v0h = (v0h + v3h + ((half >>> 0) < (v3l >>> 0) ? 1 : 0)) | 0;
-    v0l = half;
-    half = (v3l << 21) | (v3h >>> 11);
-    v3h = ((v3h << 21) | (v3l >>> 11)) ^ v0h;
-    v3l = half ^ v0l;
-    // v2 += v1; v1 = rotl(v1, 17) ^ v2; v2 = rotl(v2, 32)
-    half = (v2l + v1l) | 0;
-    v2h = (v2h + v1h + ((half >>> 0) < (v1l >>> 0) ? 1 : 0)) | 0;
-    v2l = half;
-    half = (v1l << 17) | (v1h >>> 15);
-    v1h = ((v1h << 17) | (v1l >>> 15)) ^ v2h;
-    v1l = half ^ v2l;
-    half = v2l;
-    v2l = v2h;
-    v2h = half;
-
-    if (!begins && round < compressing) {
-      v0l ^= low;
-      v0h ^= high;
-    }
+    v0l ^= low;
+    v0h ^= high;
   }
   latest[0] = v0l ^ v1l ^ v2l ^ v3l;
   latest[1] = v0h ^ v1h ^ v2h ^ v3h;

@@ -68,9 +68,12 @@ export class Addresses {
 
   /** Whether `address` is one of ours, on whichever interface, or lies in the loopback's subnet. */
   isOwn(address: IpAddress): boolean {
-    return this.#nics.some((nic) =>
-      nic.addresses.some((prefix) => nic.device.loopback ? prefix.contains(address) : prefix.address.equals(address))
-    );
+    for (const { addresses, device } of this.#nics) {
+      for (const prefix of addresses) {
+        if (device.loopback ? prefix.contains(address) : prefix.address.equals(address)) return true;
+      }
+    }
+    return false;
   }
 
   /** As {@linkcode Addresses.isOwn} for the address that stands at `at` in a packet. Allocates nothing. */
