@@ -98,7 +98,7 @@ export class Cubic implements CongestionControl {
   }
 
   /** A fraction `beta` of the window, with fast convergence (sections 4.6 and 4.7). */
-  threshold(window: CongestionWindow): number {
+  threshold(window: CongestionWindow, inFlight: number): number {
     const segment = window.segmentBytes;
     const current = window.size / segment;
     this.#saved = {
@@ -111,8 +111,9 @@ export class Cubic implements CongestionControl {
     this.#windowPrior = current;
     this.#windowMax = current < this.#windowMax ? current * (1 + beta) / 2 : current;
     this.#epochStart = -1;
-    // Section 4.6: of cwnd, which does not grow while it is not used.
-    return Math.max(window.size * beta, smallestThresholdSegments * segment);
+    // Section 4.6: flight size or cwnd; an application that does not fill the window must not keep a stale large one.
+    const base = Math.min(window.size, Math.max(inFlight, segment));
+    return Math.max(base * beta, smallestThresholdSegments * segment);
   }
 
   /** The window restarts from one segment; the next congestion avoidance begins where slow start ends (section 4.8). */
