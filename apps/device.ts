@@ -17,7 +17,7 @@ import {
 } from "../mod.ts";
 import { type Option, toggle, UsageError } from "./cli.ts";
 import { controlOptions, type ControlValues } from "./control/server.ts";
-import { type LinkAddresses, setUpHost } from "./host_side.ts";
+import { setUpHost } from "./host_side.ts";
 import { linkOptions, type LinkValues, wrapLink } from "./link_options.ts";
 import { hostAddress, interfaceAddress, interfaceName, stationAddress, wholeNumber } from "./values.ts";
 import { vpnOptions, type VpnValues } from "./vpn/options.ts";
@@ -32,7 +32,11 @@ export const deviceOptions = {
   interface: optional("NAME", "Use an interface that the host has, and goes on using, like eth0", interfaceName),
   guard: toggle("Keep the host's kernel from answering for the stack's address on --interface"),
   promiscuous: toggle("Accept frames and packets for any destination"),
-  address: optional("CIDR", "The stack's address (default: 192.0.2.2/24, or the --interface's own)", interfaceAddress),
+  address: optional(
+    "CIDR|dhcp",
+    "The stack's address, or dhcp to lease one (default: 192.0.2.2/24, or the --interface's own)",
+    (text): IpPrefix | "dhcp" => text === "dhcp" ? text : interfaceAddress(text),
+  ),
   host: optional("CIDR", "The host's address on the device (default: 192.0.2.1/24)", interfaceAddress),
   gateway: optional("ADDRESS", "The stack's router (default: the host, or the host's on --interface)", hostAddress),
   mac: optional(
@@ -69,8 +73,8 @@ export interface DeviceValues extends LinkValues, VpnValues, ControlValues {
   readonly guard: boolean;
   /** Accept frames and packets for any destination. */
   readonly promiscuous: boolean;
-  /** The stack's address, or null for the default. */
-  readonly address: IpPrefix | null;
+  /** The stack's address, `dhcp` to lease one, or null for the default. */
+  readonly address: IpPrefix | "dhcp" | null;
   /** The host's address, or null for the default. */
   readonly host: IpPrefix | null;
   /** The stack's router, or null for the default. */
@@ -90,7 +94,9 @@ export interface DeviceValues extends LinkValues, VpnValues, ControlValues {
  *
  * @throws {UsageError} If they are the same address or lie in different networks.
  */
-export function chooseAddresses({ address, host }: Pick<DeviceValues, "address" | "host">): LinkAddresses {
+export function chooseAddresses(
+  { address, host }: { address: IpPrefix | null; host: IpPrefix | null },
+): { address: IpPrefix; host: IpPrefix } {
   if (address === null) {
     const given = host ?? defaultHost;
     return { address: neighborOf(given, "--address"), host: given };
@@ -120,8 +126,8 @@ function neighborOf(prefix: IpPrefix, option: string): IpPrefix {
 export interface OpenLink {
   /** The stack's end, with what the options put in front of it. */
   readonly device: Device;
-  /** The stack's address. */
-  readonly address: IpPrefix;
+  /** The stack's address; null where it is to be leased by DHCP. */
+  readonly address: IpPrefix | null;
   /** The host's address at the other end; null on an interface of the host, which leads elsewhere. */
   readonly host: IpPrefix | null;
   /** The stack's router, or null where it has none. */
@@ -165,6 +171,13 @@ const contradictions = [
   ["vpn", "mtu", "the server says the MTU"],
 ] as const;
 
+/** Options that say nothing where the address is leased. */
+const leaseContradictions = [
+  ["tun", "DHCP knows its clients by their Ethernet addresses"],
+  ["gateway", "the DHCP server says which"],
+  ["guard", "the stack's address is not the host's"],
+] as const;
+
 /**
  * Checks options that must not be given together.
  *
@@ -175,6 +188,12 @@ export function refuseContradictions(values: DeviceValues): void {
     if (values[one] === null || values[other] === null) continue;
     throw new UsageError(`Cannot use --${one} with --${other}: ${reason}`);
   }
+  if (values.address === "dhcp") {
+    for (const [name, reason] of leaseContradictions) {
+      if (values[name] === null || values[name] === false) continue;
+      throw new UsageError(`Cannot use --${name} with --address dhcp: ${reason}`);
+    }
+  }
   if (values.guard && values.interface === null) {
     throw new UsageError("Cannot use --guard without --interface: on a device of its own the stack is alone");
   }
@@ -182,8 +201,13 @@ export function refuseContradictions(values: DeviceValues): void {
 
 function openOwnDevice(values: DeviceValues, logger: Logger): OpenLink {
   const { tap, tun, mac, mtu } = values;
-  const addresses = chooseAddresses(values);
-  const gateway = chooseGateway(values.gateway ?? addresses.host.address, addresses.address);
+  const { address, host } = values;
+  const addresses = address === "dhcp"
+    ? { address: null, host: host ?? defaultHost }
+    : chooseAddresses({ address, host });
+  const gateway = addresses.address === null
+    ? null
+    : chooseGateway(values.gateway ?? addresses.host.address, addresses.address);
   // A persistent device may be on already: it is the host side that knows what to undo.
   const common = { up: false, offload: !values["no-offload"] };
   const device = tun !== null
@@ -198,6 +222,10 @@ function openHostInterface(name: string, values: DeviceValues, logger: Logger): 
   using kernel = new Rtnetlink();
   const { index } = kernel.link(name);
   const own = kernel.addresses(name).map(({ prefix }) => prefix).filter(({ address }) => address.family === 4);
+  if (values.address === "dhcp") {
+    const device = openPacketSocket({ interface: name, promiscuous, ...(mac === null ? {} : { mac }) });
+    return finishLink(device, { address: null, host: null, gateway: null }, values, () => null, logger);
+  }
   const address = values.address ?? own[0];
   if (address === undefined) {
     throw new UsageError(`Cannot use the address of ${name}: it has none of IPv4, give one with --address`);

@@ -11,7 +11,7 @@ import { deviceOptions } from "./device.ts";
 import { parseQuery, type WrittenQuery } from "./dns/question.ts";
 import { formatAnswer, formatData } from "./dns/report.ts";
 import { logLevel, startLogging } from "./logging.ts";
-import { dnsOption, readHosts } from "./names.ts";
+import { chooseNameServers, dnsOption, readHosts } from "./names.ts";
 import { type LinkSession, withStack } from "./session.ts";
 import { duration, port, wholeNumber } from "./values.ts";
 
@@ -68,8 +68,9 @@ const program: Program<typeof options> = {
 };
 
 async function query(values: Values<typeof options>, written: WrittenQuery, session: LinkSession): Promise<number> {
-  const { link, interruption } = session;
-  const servers = written.server === null ? serversOf(values, link.host?.address.toString()) : [written.server];
+  const { link, lease, interruption } = session;
+  const known = chooseNameServers(values.dns, lease);
+  const servers = written.server === null ? serversOf(known, link.host?.address.toString()) : [written.server];
   const started = performance.now();
   const answer = await askInTurn(values, written, servers, session);
   if (answer === null) return interruption.exitCode ?? ExitCode.failure;
@@ -82,8 +83,8 @@ async function query(values: Values<typeof options>, written: WrittenQuery, sess
   return message.code === "NOERROR" || message.code === "NXDOMAIN" ? ExitCode.success : ExitCode.failure;
 }
 
-function serversOf({ dns }: Values<typeof options>, host: string | undefined): readonly NameServer[] {
-  if (dns.length > 0) return dns;
+function serversOf(known: readonly NameServer[], host: string | undefined): readonly NameServer[] {
+  if (known.length > 0) return known;
   if (host === undefined) throw new UsageError("Missing server: give @SERVER or --dns");
   return [{ ipAddr: host }];
 }
@@ -110,8 +111,10 @@ async function askInTurn(
   throw failure;
 }
 
-async function serve(values: Values<typeof options>, { stack, link, interruption }: LinkSession): Promise<number> {
-  const { dns: nameServers, port, cache: cacheEntries, timeout, attempts } = values;
+async function serve(values: Values<typeof options>, session: LinkSession): Promise<number> {
+  const { stack, link, lease, interruption } = session;
+  const nameServers = chooseNameServers(values.dns, lease);
+  const { port, cache: cacheEntries, timeout, attempts } = values;
   const hosts = await readHosts(values.hosts ?? undefined);
   await using server = new DnsServer(stack, { nameServers, hosts, port, cacheEntries, timeout, attempts });
   const forwarding = nameServers.map(({ ipAddr, port = 53 }) => `${ipAddr}:${port}`).join(", ");

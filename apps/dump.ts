@@ -133,7 +133,7 @@ async function watchOwnDevice(values: DumpValues, viewer: Viewer, done: Promise<
   const deviceValues = { ...values, guard: false, pcap: null, snaplen: null };
   const link = await openLinkOrTunnel(deviceValues, logger);
   return await withLink({ ...link, device: watched(link.device, viewer) }, deviceValues, logger, (session) => {
-    console.error(`Watching ${link.device.name}: host ${link.host}, stack ${link.address}; Ctrl-C ends`);
+    console.error(`Watching ${link.device.name}: host ${link.host}, stack ${session.link.address}; Ctrl-C ends`);
     return untilEnd(session, done);
   });
 }

@@ -11,7 +11,7 @@ import { demonstrate } from "./echo_demo.ts";
 import { EchoService } from "./echo_service.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { SegmentLog } from "./segment_log.ts";
-import { type LinkSession, openLinkOrTunnel, withLink } from "./session.ts";
+import { type AddressedLink, type LinkSession, openLinkOrTunnel, withLink } from "./session.ts";
 import { port } from "./values.ts";
 
 /** How long connections may take to close when the program ends, in milliseconds. */
@@ -48,7 +48,7 @@ async function openLinkIfPossible(values: Values<typeof options>, logger: Logger
   }
 }
 
-function announce({ device, address, host }: OpenLink, port: number): void {
+function announce({ device, address, host }: AddressedLink, port: number): void {
   const ends = [...(host === null ? [] : [`host ${host}`]), `stack ${address}`].join(", ");
   console.log([
     `Device ${device.name}: ${ends}${device.address === null ? "" : ` (${device.address})`}, MTU ${device.mtu}`,

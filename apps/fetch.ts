@@ -20,7 +20,7 @@ import {
 import { deviceOptions } from "./device.ts";
 import { openBody, openOutput, type Output } from "./fetch/files.ts";
 import { logLevel, startLogging } from "./logging.ts";
-import { createResolver, dnsOption } from "./names.ts";
+import { chooseNameServers, createResolver, dnsOption } from "./names.ts";
 import { type Session, withLoopback, withStack } from "./session.ts";
 import { duration } from "./values.ts";
 
@@ -96,8 +96,8 @@ function parseUrl(operand: string | null): URL {
   throw new UsageError(`Cannot fetch "${operand}": give a URL that begins with http:// or https://`);
 }
 
-async function fetchUrl(values: Values<typeof options>, url: URL, { stack, signal }: Session): Promise<number> {
-  const resolver = await createResolver(stack, values.dns);
+async function fetchUrl(values: Values<typeof options>, url: URL, { stack, signal, lease }: Session): Promise<number> {
+  const resolver = await createResolver(stack, chooseNameServers(values.dns, lease));
   const { insecure, cacert, data, request, head, location, "max-time": maxTime } = values;
   await using client = createHttpClient(stack, {
     lookup: resolver.lookup,

@@ -14,8 +14,8 @@ const queueLength = 10_000;
 
 /** The addresses at the two ends of a device. */
 export interface LinkAddresses {
-  /** The stack's. */
-  readonly address: IpPrefix;
+  /** The stack's; null as long as it is not known. */
+  readonly address: IpPrefix | null;
   /** The host's. */
   readonly host: IpPrefix;
 }
@@ -57,13 +57,15 @@ function checkCollisions(name: string, { address, host }: LinkAddresses): void {
     if (other === index || !collides(prefix, address, host)) continue;
     const owner = kernel.links().find((link) => link.index === other)?.name ?? `interface ${other}`;
     throw new Error(
-      `Cannot use ${host.address} and ${address}: ${owner} has ${prefix}; give other addresses with --host and --address`,
+      address === null
+        ? `Cannot use ${host.address}: ${owner} has ${prefix}; give another address with --host`
+        : `Cannot use ${host.address} and ${address}: ${owner} has ${prefix}; give other addresses with --host and --address`,
     );
   }
 }
 
 /** Whether an address of another interface takes away the traffic between ours. */
-function collides(other: IpPrefix, address: IpPrefix, host: IpPrefix): boolean {
-  if (other.address.equals(address.address) || other.address.equals(host.address)) return true;
+function collides(other: IpPrefix, address: IpPrefix | null, host: IpPrefix): boolean {
+  if ((address !== null && other.address.equals(address.address)) || other.address.equals(host.address)) return true;
   return other.length === host.length && other.contains(host.address);
 }

@@ -6,6 +6,7 @@
 
 import { IpAddress } from "../mod.ts";
 import { type DnsNetwork, DnsResolver, Hosts, type NameServer } from "../stack/application/dns.ts";
+import type { DhcpLease } from "../stack/application/dhcp.ts";
 import { InvalidValue, type Option } from "./cli.ts";
 import { port as parsePort } from "./values.ts";
 
@@ -21,11 +22,17 @@ export function nameServer(text: string): NameServer {
 /** The option `--dns`. */
 export const dnsOption: Option<readonly NameServer[]> = {
   placeholder: "SERVER",
-  help: "DNS server to ask for names; may be repeated (default: names of /etc/hosts only)",
+  help:
+    "DNS server to ask for names; may be repeated (default: names of /etc/hosts only, or those that came with --address dhcp)",
   repeatable: true,
   fallback: [],
   parse: (text) => text.split(",").map(nameServer),
 };
+
+/** The servers to ask: those that the user names, else those that came with a leased address. */
+export function chooseNameServers(named: readonly NameServer[], lease: DhcpLease | null): readonly NameServer[] {
+  return named.length > 0 ? named : (lease?.nameServers ?? []).map((address) => ({ ipAddr: address.toString() }));
+}
 
 /** The table of hosts in a file: by default the system's, which may be missing or closed to us. */
 export async function readHosts(path?: string): Promise<Hosts> {

@@ -4,9 +4,11 @@
  * @module
  */
 
-import { type Logger, type Nic, Stack, type StackOptions } from "../mod.ts";
+import type { DhcpLease } from "../stack/application/dhcp.ts";
+import { type IpPrefix, type Logger, type Nic, Stack, type StackOptions } from "../mod.ts";
 import { openControl } from "./control/server.ts";
 import { type DeviceValues, type OpenLink, openLink, refuseContradictions } from "./device.ts";
+import { leaseAddress } from "./dhcp/address.ts";
 import { Interruption } from "./interruption.ts";
 import { tunnelAccess } from "./vpn/options.ts";
 
@@ -18,14 +20,28 @@ export interface Session {
   readonly signal: AbortSignal;
   /** The signals that ask the program to end. */
   readonly interruption: Interruption;
+  /** What came with the stack's address, where that was leased; else null. */
+  readonly lease: DhcpLease | null;
+}
+
+/** A link whose address is known. */
+export interface AddressedLink extends OpenLink {
+  /** The stack's address. */
+  readonly address: IpPrefix;
 }
 
 /** What a program with a device works with while it runs. */
-export interface LinkSession extends Session {
+export interface InterfaceSession extends Session {
   /** The stack's interface on the device. */
   readonly nic: Nic;
   /** The device and its addresses. */
   readonly link: OpenLink;
+}
+
+/** What a program with a device and an address works with while it runs. */
+export interface LinkSession extends InterfaceSession {
+  /** The device and its addresses. */
+  readonly link: AddressedLink;
 }
 
 /** What the options of a program say about its stack. */
@@ -70,11 +86,28 @@ export async function openLinkOrTunnel(values: SessionValues, logger: Logger): P
 }
 
 /** As {@linkcode withStack}, on a link that is open already, which it takes over. */
-export async function withLink<Result>(
+export function withLink<Result>(
   link: OpenLink,
   values: SessionValues,
   logger: Logger,
   work: (session: LinkSession) => Promise<Result>,
+  options: StackOptions = {},
+): Promise<Result> {
+  return withInterface(link, values, logger, async (session) => {
+    if (link.address !== null) return await work({ ...session, link: { ...link, address: link.address } });
+    await using client = await leaseAddress(session, values, logger);
+    const lease = await client.bound();
+    const { address, routers: [gateway = null] } = lease;
+    return await work({ ...session, lease, link: { ...link, address, gateway } });
+  }, options);
+}
+
+/** As {@linkcode withLink}, where an address that is to be leased is left to `work`. */
+export async function withInterface<Result>(
+  link: OpenLink,
+  values: SessionValues,
+  logger: Logger,
+  work: (session: InterfaceSession) => Promise<Result>,
   options: StackOptions = {},
 ): Promise<Result> {
   const restore = () => {
@@ -89,7 +122,7 @@ export async function withLink<Result>(
       logger,
       async (session) => {
         const nic = session.stack.attach(link.device, {
-          addresses: [link.address.toString()],
+          addresses: link.address === null ? [] : [link.address.toString()],
           promiscuous: link.promiscuous,
           ...(link.gateway === null ? {} : { gateway: link.gateway.toString() }),
         });
@@ -119,5 +152,5 @@ export async function withLoopback<Result>(
 ): Promise<Result> {
   using interruption = new Interruption(logger, endAtOnce);
   await using stack = new Stack({ logger, ...options });
-  return await work({ stack, signal: interruption.signal, interruption });
+  return await work({ stack, signal: interruption.signal, interruption, lease: null });
 }
