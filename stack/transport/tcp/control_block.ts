@@ -123,7 +123,7 @@ export abstract class ControlBlock implements Transmitter {
     const settings = this.#settings = { ...this.#settings, ...changes };
     const { sender, receiver } = this;
     this.#spread(settings);
-    sender.limit = settings.sendBufferBytes;
+    sender.buffer.limit = settings.sendBufferBytes;
     sender.rtt.least = settings.minimumTimeout;
     if (changes.receiveBufferBytes !== undefined) receiver.maximum = settings.receiveBufferBytes;
     if (changes.quickAcknowledgements !== undefined) receiver.acks.quick = settings.quickAcknowledgements;

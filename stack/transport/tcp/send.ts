@@ -1,21 +1,16 @@
 /**
- * The sending half of a connection: the send buffer, the peer's window, and the decision what to send next
- * (RFC 9293 sections 3.7.4, 3.8.6).
+ * The sending half of a connection: the decision what to send next (RFC 9293 sections 3.7.4, 3.8.6).
  *
  * @module
  */
 
-import { add, after, before, distance, notAfter } from "../../sequence.ts";
-import type { CongestionControl, CongestionControlFactory } from "./congestion/control.ts";
-import { CongestionWindow, initialWindow } from "./congestion/control.ts";
-import { Delivery } from "./delivery.ts";
-import { Flag, minimumHeaderBytes } from "./header.ts";
-import { Rack } from "./rack.ts";
-import { LossRecovery, RecoveryState } from "./recovery.ts";
-import { Pacer } from "./pacing.ts";
-import { ByteRing, type RingStorage } from "./ring.ts";
-import { RttEstimator } from "./rtt.ts";
-import { type LossWatcher, Mark, Scoreboard } from "./scoreboard.ts";
+import { add, after, before, distance } from "../../sequence.ts";
+import { type CongestionControlFactory, initialWindow } from "./congestion/control.ts";
+import { Flag } from "./header.ts";
+import { RecoveryState } from "./recovery.ts";
+import type { RingStorage } from "./ring.ts";
+import { type LossWatcher, Mark } from "./scoreboard.ts";
+import { SendState } from "./send_state.ts";
 
 /** Whoever turns a decision of the sender into a segment on the wire. */
 export interface Transmitter extends LossWatcher {
@@ -28,80 +23,18 @@ export interface Transmitter extends LossWatcher {
   readonly pausing?: boolean;
 }
 
-/** Takes what the acknowledgement of a SYN says, which tells nothing of the data to come. */
-const handshakeRack = new Rack(new RttEstimator());
-
 /** The sending half of one connection. */
-export class Sender {
-  /** ISS. */
-  readonly initialSequence: number;
-  /** SND.UNA. */
-  sndUna: number;
-  /** SND.NXT. */
-  sndNxt: number;
-  /** SND.WND, in bytes. */
-  sndWnd: number = 0;
-  /** SND.WL1: the sequence number of the segment that last updated the window. */
-  sndWl1: number = 0;
-  /** SND.WL2: the acknowledgement number of the segment that last updated the window. */
-  sndWl2: number = 0;
-  /** MAX.SND.WND (RFC 5961 section 5): the largest window that the peer has announced, in bytes. */
-  maxSndWnd: number = 0;
-  /** Shift count of the windows that the peer announces. */
-  windowScale: number = 0;
-  /** Payload bytes of a full segment. */
-  segmentBytes: number;
-  /** Bytes of TCP header of a full segment, with the options that every segment has. */
-  headerBytes: number = minimumHeaderBytes;
-  /** Most payload bytes of a super-segment, which the device cuts into full segments; 0 where it does not do that. */
-  superSegmentBytes: number = 0;
-  /** Whether the application has closed its side: FIN follows the data. */
-  finQueued: boolean = false;
-  /** Whether FIN has been sent. */
-  finSent: boolean = false;
+export class Sender extends SendState {
   /** Nagle's algorithm off. */
   noDelay: boolean = false;
   /** Segments that are not full wait for more, for a while. */
   corked: boolean = false;
   /** Whether something waits for nothing but that. */
   heldByCork: boolean = false;
-  /** Most bytes that wait in the buffer. */
-  limit: number;
   /** Whether the congestion window, and nothing else, kept data back when something was last sent. */
   windowLimited: boolean = false;
-  /** Whether a byte beyond the peer's closed window has been sent as a probe. */
-  probed: boolean = false;
-  /** When something was last sent, in milliseconds. */
-  lastSentAt: number = 0;
-  /** Payload bytes sent for the first time. */
-  bytesSent: number = 0;
-  /** Payload bytes sent again. */
-  bytesRetransmitted: number = 0;
-  /** Segments sent again. */
-  segmentsRetransmitted: number = 0;
 
-  /** What has been delivered; null before the first time. */
-  delivery: Delivery | null = null;
-
-  /** The round-trip estimator. */
-  readonly rtt: RttEstimator = new RttEstimator();
-  /** The segments in the network. */
-  readonly scoreboard: Scoreboard = new Scoreboard();
-  /** The congestion window. */
-  readonly window: CongestionWindow;
-  /** Whether what the congestion window allows is spread over the round trip. */
-  paced: boolean = false;
-  // These three are made when they are first needed: a connection that has sent no data does without.
-  #control: CongestionControl | null = null;
-  #recovery: LossRecovery | null = null;
-  #pacer: Pacer | null = null;
-
-  readonly #makeControl: CongestionControlFactory;
   readonly #transmitter: Transmitter;
-  readonly #ring: ByteRing;
-  /** Sequence number of the first byte in the buffer. */
-  #dataStart: number;
-  #queued = 0;
   /** End of the last segment that was sent short of a full one; Nagle's algorithm waits for its acknowledgement. */
   #smallEnd: number;
   /** Most bytes that were in the network in this round trip, and where it ends. */
@@ -117,113 +50,10 @@ export class Sender {
     segmentBytes: number,
     limit: number,
   ) {
-    this.#makeControl = makeControl;
+    super(storage, makeControl, initialSequence, segmentBytes, limit);
     this.#transmitter = transmitter;
-    this.#ring = new ByteRing(storage);
-    this.initialSequence = initialSequence;
-    this.sndUna =
-      this.sndNxt =
-      this.#smallEnd =
-      this.#roundEnd =
-        initialSequence;
-    this.#dataStart = add(initialSequence, 1);
-    this.segmentBytes = segmentBytes;
-    this.limit = limit;
-    this.window = new CongestionWindow(segmentBytes);
+    this.#smallEnd = this.#roundEnd = initialSequence;
     this.scoreboard.watcher = transmitter;
-  }
-
-  /** The congestion control algorithm. */
-  get control(): CongestionControl {
-    return this.#control ??= this.#makeControl();
-  }
-
-  /** Loss recovery. */
-  get recovery(): LossRecovery {
-    return this.#recovery ??= new LossRecovery(this.scoreboard, this.rtt, this.window, this.control);
-  }
-
-  /** RACK's part of loss recovery; that of nobody before data have been sent. */
-  get rack(): Rack {
-    return this.#recovery?.rack ?? handshakeRack;
-  }
-
-  /** Whether lost segments are being repaired. */
-  get recovering(): boolean {
-    return this.#recovery !== null && this.#recovery.recovering;
-  }
-
-  /** Whether an acknowledgement matters to loss recovery even when it brings nothing new. */
-  get awaitsRepair(): boolean {
-    return this.#recovery !== null && (this.#recovery.recovering || this.#recovery.tailProbeOutstanding);
-  }
-
-  /** When loss recovery wants to look again, in milliseconds of the clock; Infinity when it need not. */
-  get reorderingDeadline(): number {
-    return this.#recovery === null ? Infinity : this.#recovery.reorderingDeadline;
-  }
-
-  /** When to probe the tail, in milliseconds from now; Infinity when it is not to be probed. */
-  tailProbeDelay(maximumAckDelay: number): number {
-    return this.#recovery === null ? Infinity : this.#recovery.tailProbeDelay(maximumAckDelay);
-  }
-
-  /** The pace at which the window is used. */
-  get pacer(): Pacer {
-    const pacer = this.#pacer ??= new Pacer(this.window, this.rtt);
-    pacer.enabled = this.paced;
-    return pacer;
-  }
-
-  /** When what the pace holds back may go; Infinity while nothing is held back. */
-  get releaseAt(): number {
-    return this.#pacer === null ? Infinity : this.#pacer.releaseAt;
-  }
-
-  /** Bytes in the buffer, sent or not, that are not acknowledged. */
-  get queued(): number {
-    return this.#queued;
-  }
-
-  /** Bytes in the buffer that have not been sent. */
-  get unsent(): number {
-    return this.finSent ? 0 : Math.max(0, distance(add(this.#dataStart, this.#queued), this.sndNxt));
-  }
-
-  /** Whether data or FIN wait to be sent. */
-  get hasUnsent(): boolean {
-    return this.unsent > 0 || (this.finQueued && !this.finSent);
-  }
-
-  /** Whether everything that was handed in, FIN included, has been acknowledged. */
-  get finAcknowledged(): boolean {
-    return this.finSent && this.sndUna === this.sndNxt;
-  }
-
-  /** How many bytes {@linkcode Sender.append} would take. */
-  get room(): number {
-    return this.finQueued ? 0 : Math.max(0, this.limit - this.#queued);
-  }
-
-  /** Takes bytes into the buffer and returns how many. */
-  append(source: Uint8Array): number {
-    const length = Math.min(source.length, this.room);
-    this.#ring.write(this.#queued, source, 0, length, this.#queued);
-    this.#queued += length;
-    return length;
-  }
-
-  /** Copies `length` bytes from `sequence` on into `target` at `at`. */
-  copy(sequence: number, target: Uint8Array, at: number, length: number): void {
-    this.#ring.read(distance(sequence, this.#dataStart), target, at, length);
-  }
-
-  /** Takes a new size of full segments over, from the peer's SYN or a path MTU. */
-  resize(segmentBytes: number): void {
-    const fresh = this.sndUna === this.initialSequence;
-    this.segmentBytes = segmentBytes;
-    if (fresh) this.window.restart(segmentBytes);
-    else this.window.segmentBytes = segmentBytes;
   }
 
   /** Everything before `sequence` has been acknowledged: frees the buffer. */
@@ -231,36 +61,7 @@ export class Sender {
     this.sndUna = sequence;
     // Kept up to date, so that it is not taken for one ahead when the sequence space has come round half way.
     if (!after(this.#smallEnd, sequence)) this.#smallEnd = sequence;
-    const bytes = Math.min(distance(sequence, this.#dataStart), this.#queued);
-    if (bytes <= 0) return;
-    this.#ring.consume(bytes);
-    this.#dataStart = add(this.#dataStart, bytes);
-    this.#queued -= bytes;
-    if (this.#queued === 0) this.#ring.clear();
-  }
-
-  /** An acknowledgement has said that `bytes` more have arrived. */
-  noteDelivery(bytes: number, now: number): void {
-    if (bytes > 0) (this.delivery ??= new Delivery()).acknowledged(bytes, this.sndUna, this.sndNxt, now);
-  }
-
-  /** Takes the window of an acceptable segment over (RFC 9293 section 3.10.7.4) and returns whether it is a new one. */
-  updateWindow(sequence: number, acknowledgement: number, window: number): boolean {
-    if (before(acknowledgement, this.sndUna)) return false;
-    const newer = before(this.sndWl1, sequence) ||
-      (this.sndWl1 === sequence && notAfter(this.sndWl2, acknowledgement));
-    if (!newer) return false;
-    const changed = this.sndWnd !== window;
-    this.setWindow(sequence, acknowledgement, window);
-    return changed;
-  }
-
-  /** Takes a window over without asking whether it is newer: the first one. */
-  setWindow(sequence: number, acknowledgement: number, window: number): void {
-    this.sndWnd = window;
-    this.sndWl1 = sequence;
-    this.sndWl2 = acknowledgement;
-    if (window > this.maxSndWnd) this.maxSndWnd = window;
+    this.buffer.release(sequence);
   }
 
   /** Sends SYN, or SYN and ACK, with `dataBytes` bytes of the buffer where it is the first time (RFC 7413). */
@@ -283,19 +84,6 @@ export class Sender {
     this.sndNxt = add(start, bytes);
     this.scoreboard.append(start, this.sndNxt, now, 0);
     this.bytesSent += bytes;
-  }
-
-  /** Our SYN was sent without keeping anything: a cookie. Nothing is in the network. */
-  synWasSent(): void {
-    this.sndNxt = add(this.initialSequence, 1);
-  }
-
-  /** Our SYN has been acknowledged; `resent` says whether it had to be sent again. */
-  handshakeAcknowledged(resent: boolean): void {
-    if (!resent) return;
-    // RFC 6298 section 5.7 and RFC 5681 section 3.1: the path has shown loss before the first byte.
-    this.rtt.synWasLost();
-    this.window.size = this.segmentBytes;
   }
 
   /** Sends what may be sent now: lost segments first, then new data, then FIN. */
@@ -321,12 +109,6 @@ export class Sender {
     this.noDelay = noDelay;
   }
 
-  /** Goes on with another congestion control algorithm, and the present window. */
-  useControl(control: CongestionControl): void {
-    this.#control = control;
-    this.#recovery?.useControl(control);
-  }
-
   /** Sends the oldest segment again, whatever the windows say: the retransmission timer expired. */
   retransmitFirst(now: number): void {
     if (this.scoreboard.count > 0) this.#retransmit(0, now);
@@ -337,7 +119,7 @@ export class Sender {
    * with the last segment once more.
    */
   probeTail(now: number): void {
-    const length = Math.min(this.unsent, this.segmentBytes, this.#windowLeft);
+    const length = Math.min(this.unsent, this.segmentBytes, this.windowLeft);
     if (length > 0) {
       this.#sendNew(length, now);
       this.recovery.tailProbeSent(this.sndNxt, false);
@@ -364,7 +146,7 @@ export class Sender {
   probeSize(length: number, now: number): boolean {
     const { inFlight, lost, sacked } = this.scoreboard;
     const waits = lost + sacked > 0 || this.recovering || this.recovery.sizeProbe === "sent";
-    if (waits || this.unsent < length || this.#windowLeft < length || inFlight + length > this.window.size) {
+    if (waits || this.unsent < length || this.windowLeft < length || inFlight + length > this.window.size) {
       return false;
     }
     const { segmentBytes } = this;
@@ -387,7 +169,7 @@ export class Sender {
    */
   probeWindow(now: number): void {
     this.lastSentAt = now;
-    const length = Math.min(this.unsent, this.segmentBytes, this.#windowLeft);
+    const length = Math.min(this.unsent, this.segmentBytes, this.windowLeft);
     if (length > 0) {
       this.#sendNew(length, now);
     } else if (this.unsent > 0) {
@@ -399,35 +181,10 @@ export class Sender {
     }
   }
 
-  /** Whether an acknowledgement number is for something that was sent: SND.UNA =< SEG.ACK =< SND.NXT, or the probe. */
-  covers(acknowledgement: number): boolean {
-    if (!after(acknowledgement, this.sndNxt)) return true;
-    return this.probed && acknowledgement === add(this.sndNxt, 1);
-  }
-
-  /** The peer has taken the byte that was sent as a probe of its window. */
-  probeAccepted(): void {
-    this.probed = false;
-    this.sndNxt = add(this.sndNxt, 1);
-    this.bytesSent++;
-  }
-
   /** Forgets everything and frees the buffer. */
   clear(): void {
-    this.#queued = 0;
-    this.#ring.clear();
+    this.buffer.clear();
     this.scoreboard.clear();
-  }
-
-  /** How much more the peer's window allows, in bytes; negative when the peer has shrunk it. */
-  get #windowLeft(): number {
-    return distance(add(this.sndUna, this.sndWnd), this.sndNxt);
-  }
-
-  /** What takes room of the congestion window, in bytes: a SYN is none of the data that it counts (RFC 5681 section 2). */
-  get #inFlight(): number {
-    const { scoreboard } = this;
-    return scoreboard.inFlight - (scoreboard.count > 0 && scoreboard.has(0, Mark.syn) ? 1 : 0);
   }
 
   #sendNext(now: number): boolean {
@@ -468,12 +225,12 @@ export class Sender {
   #sendNextNew(now: number): boolean {
     const unsent = this.unsent;
     if (unsent === 0 && !(this.finQueued && !this.finSent)) return false;
-    const windowLeft = this.#windowLeft;
+    const windowLeft = this.windowLeft;
     // FIN takes a byte of the window; one that goes without data is sent into a closed window too.
     if (unsent === 0 && windowLeft < 0) return false;
     const length = Math.min(unsent, this.segmentBytes, windowLeft);
     if (unsent > 0 && length <= 0) return false;
-    const inFlight = this.#inFlight;
+    const inFlight = this.flightSize;
     if (inFlight > 0 && inFlight + length > this.window.size) {
       this.windowLimited = true;
       return false;
@@ -487,7 +244,7 @@ export class Sender {
   /** As many full segments, of which the first is known to fit, as both windows allow in one super-segment, in bytes. */
   #fullSegments(unsent: number, windowLeft: number): number {
     const { segmentBytes } = this;
-    const congestionLeft = this.window.size - this.#inFlight;
+    const congestionLeft = this.window.size - this.flightSize;
     const room = Math.min(unsent, windowLeft, congestionLeft, this.superSegmentBytes, this.pacer.room);
     return Math.max(segmentBytes, room - room % segmentBytes);
   }
@@ -510,7 +267,7 @@ export class Sender {
   #sendNew(length: number, now: number): void {
     const sequence = this.sndNxt;
     const last = length === this.unsent;
-    const fin = last && this.finQueued && !this.finSent && (length === 0 || this.#windowLeft > length);
+    const fin = last && this.finQueued && !this.finSent && (length === 0 || this.windowLeft > length);
     let flags: number = Flag.ack;
     if (last && length > 0) flags |= Flag.psh;
     if (fin) flags |= Flag.fin;
@@ -550,7 +307,7 @@ export class Sender {
     const sequence = scoreboard.start(index);
     const fin = scoreboard.has(index, Mark.fin);
     const length = scoreboard.size(index) - (fin ? 1 : 0);
-    const atEnd = add(sequence, length) === add(this.#dataStart, this.#queued);
+    const atEnd = add(sequence, length) === this.buffer.end;
     let flags: number = Flag.ack;
     if (atEnd && length > 0) flags |= Flag.psh;
     if (fin) flags |= Flag.fin;

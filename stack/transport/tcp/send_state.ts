@@ -1,0 +1,243 @@
+/**
+ * What the sending half of a connection knows: the send sequence variables (RFC 9293 section 3.3.1), the buffer, the
+ * windows, and what is in the network.
+ *
+ * @module
+ */
+
+import { add, after, before, distance, notAfter } from "../../sequence.ts";
+import type { CongestionControl, CongestionControlFactory } from "./congestion/control.ts";
+import { CongestionWindow } from "./congestion/control.ts";
+import { Delivery } from "./delivery.ts";
+import { minimumHeaderBytes } from "./header.ts";
+import { Pacer } from "./pacing.ts";
+import { Rack } from "./rack.ts";
+import { LossRecovery } from "./recovery.ts";
+import type { RingStorage } from "./ring.ts";
+import { RttEstimator } from "./rtt.ts";
+import { Mark, Scoreboard } from "./scoreboard.ts";
+import { SendBuffer } from "./send_buffer.ts";
+
+/** Takes what the acknowledgement of a SYN says, which tells nothing of the data to come. */
+const handshakeRack = new Rack(new RttEstimator());
+
+/** What a sending half knows; what it does is {@linkcode Sender}'s. */
+export class SendState {
+  /** ISS. */
+  readonly initialSequence: number;
+  /** SND.UNA. */
+  sndUna: number;
+  /** SND.NXT. */
+  sndNxt: number;
+  /** SND.WND, in bytes. */
+  sndWnd: number = 0;
+  /** SND.WL1: the sequence number of the segment that last updated the window. */
+  sndWl1: number = 0;
+  /** SND.WL2: the acknowledgement number of the segment that last updated the window. */
+  sndWl2: number = 0;
+  /** MAX.SND.WND (RFC 5961 section 5): the largest window that the peer has announced, in bytes. */
+  maxSndWnd: number = 0;
+  /** Shift count of the windows that the peer announces. */
+  windowScale: number = 0;
+  /** Payload bytes of a full segment. */
+  segmentBytes: number;
+  /** Bytes of TCP header of a full segment, with the options that every segment has. */
+  headerBytes: number = minimumHeaderBytes;
+  /** Most payload bytes of a super-segment, which the device cuts into full segments; 0 where it does not do that. */
+  superSegmentBytes: number = 0;
+  /** Whether the application has closed its side: FIN follows the data. */
+  finQueued: boolean = false;
+  /** Whether FIN has been sent. */
+  finSent: boolean = false;
+  /** Whether a byte beyond the peer's closed window has been sent as a probe. */
+  probed: boolean = false;
+  /** When something was last sent, in milliseconds. */
+  lastSentAt: number = 0;
+  /** Payload bytes sent for the first time. */
+  bytesSent: number = 0;
+  /** Payload bytes sent again. */
+  bytesRetransmitted: number = 0;
+  /** Segments sent again. */
+  segmentsRetransmitted: number = 0;
+
+  /** What has been delivered; null before the first time. */
+  delivery: Delivery | null = null;
+
+  /** The round-trip estimator. */
+  readonly rtt: RttEstimator = new RttEstimator();
+  /** The segments in the network. */
+  readonly scoreboard: Scoreboard = new Scoreboard();
+  /** The congestion window. */
+  readonly window: CongestionWindow;
+  /** Written and not acknowledged yet. */
+  readonly buffer: SendBuffer;
+  /** Whether what the congestion window allows is spread over the round trip. */
+  paced: boolean = false;
+  // These three are made when they are first needed: a connection that has sent no data does without.
+  #control: CongestionControl | null = null;
+  #recovery: LossRecovery | null = null;
+  #pacer: Pacer | null = null;
+  readonly #makeControl: CongestionControlFactory;
+
+  /** Starts with an initial sequence number and nothing to send. */
+  constructor(
+    storage: RingStorage,
+    makeControl: CongestionControlFactory,
+    initialSequence: number,
+    segmentBytes: number,
+    limit: number,
+  ) {
+    this.#makeControl = makeControl;
+    this.buffer = new SendBuffer(storage, add(initialSequence, 1), limit);
+    this.initialSequence = this.sndUna = this.sndNxt = initialSequence;
+    this.segmentBytes = segmentBytes;
+    this.window = new CongestionWindow(segmentBytes);
+  }
+
+  /** The congestion control algorithm. */
+  get control(): CongestionControl {
+    return this.#control ??= this.#makeControl();
+  }
+
+  /** Loss recovery. */
+  get recovery(): LossRecovery {
+    return this.#recovery ??= new LossRecovery(this.scoreboard, this.rtt, this.window, this.control);
+  }
+
+  /** RACK's part of loss recovery; that of nobody before data have been sent. */
+  get rack(): Rack {
+    return this.#recovery?.rack ?? handshakeRack;
+  }
+
+  /** Whether lost segments are being repaired. */
+  get recovering(): boolean {
+    return this.#recovery !== null && this.#recovery.recovering;
+  }
+
+  /** Whether an acknowledgement matters to loss recovery even when it brings nothing new. */
+  get awaitsRepair(): boolean {
+    return this.#recovery !== null && (this.#recovery.recovering || this.#recovery.tailProbeOutstanding);
+  }
+
+  /** When loss recovery wants to look again, in milliseconds of the clock; Infinity when it need not. */
+  get reorderingDeadline(): number {
+    return this.#recovery === null ? Infinity : this.#recovery.reorderingDeadline;
+  }
+
+  /** When to probe the tail, in milliseconds from now; Infinity when it is not to be probed. */
+  tailProbeDelay(maximumAckDelay: number): number {
+    return this.#recovery === null ? Infinity : this.#recovery.tailProbeDelay(maximumAckDelay);
+  }
+
+  /** The pace at which the window is used. */
+  get pacer(): Pacer {
+    const pacer = this.#pacer ??= new Pacer(this.window, this.rtt);
+    pacer.enabled = this.paced;
+    return pacer;
+  }
+
+  /** When what the pace holds back may go; Infinity while nothing is held back. */
+  get releaseAt(): number {
+    return this.#pacer === null ? Infinity : this.#pacer.releaseAt;
+  }
+
+  /** Goes on with another congestion control algorithm, and the present window. */
+  useControl(control: CongestionControl): void {
+    this.#control = control;
+    this.#recovery?.useControl(control);
+  }
+
+  /** Bytes in the buffer, sent or not, that are not acknowledged. */
+  get queued(): number {
+    return this.buffer.queued;
+  }
+
+  /** Bytes in the buffer that have not been sent. */
+  get unsent(): number {
+    return this.finSent ? 0 : Math.max(0, distance(this.buffer.end, this.sndNxt));
+  }
+
+  /** Whether data or FIN wait to be sent. */
+  get hasUnsent(): boolean {
+    return this.unsent > 0 || (this.finQueued && !this.finSent);
+  }
+
+  /** Whether everything that was handed in, FIN included, has been acknowledged. */
+  get finAcknowledged(): boolean {
+    return this.finSent && this.sndUna === this.sndNxt;
+  }
+
+  /** Takes bytes into the buffer and returns how many. */
+  append(source: Uint8Array): number {
+    return this.finQueued ? 0 : this.buffer.append(source);
+  }
+
+  /** Takes a new size of full segments over, from the peer's SYN or a path MTU. */
+  resize(segmentBytes: number): void {
+    const fresh = this.sndUna === this.initialSequence;
+    this.segmentBytes = segmentBytes;
+    if (fresh) this.window.restart(segmentBytes);
+    else this.window.segmentBytes = segmentBytes;
+  }
+
+  /** An acknowledgement has said that `bytes` more have arrived. */
+  noteDelivery(bytes: number, now: number): void {
+    if (bytes > 0) (this.delivery ??= new Delivery()).acknowledged(bytes, this.sndUna, this.sndNxt, now);
+  }
+
+  /** Takes the window of an acceptable segment over (RFC 9293 section 3.10.7.4) and returns whether it is a new one. */
+  updateWindow(sequence: number, acknowledgement: number, window: number): boolean {
+    if (before(acknowledgement, this.sndUna)) return false;
+    const newer = before(this.sndWl1, sequence) ||
+      (this.sndWl1 === sequence && notAfter(this.sndWl2, acknowledgement));
+    if (!newer) return false;
+    const changed = this.sndWnd !== window;
+    this.setWindow(sequence, acknowledgement, window);
+    return changed;
+  }
+
+  /** Takes a window over without asking whether it is newer: the first one. */
+  setWindow(sequence: number, acknowledgement: number, window: number): void {
+    this.sndWnd = window;
+    this.sndWl1 = sequence;
+    this.sndWl2 = acknowledgement;
+    if (window > this.maxSndWnd) this.maxSndWnd = window;
+  }
+
+  /** How much more the peer's window allows, in bytes; negative when the peer has shrunk it. */
+  get windowLeft(): number {
+    return distance(add(this.sndUna, this.sndWnd), this.sndNxt);
+  }
+
+  /** FlightSize, in bytes: what takes room of the congestion window. A SYN is none of the data (RFC 5681 section 2). */
+  get flightSize(): number {
+    const { scoreboard } = this;
+    return scoreboard.inFlight - (scoreboard.count > 0 && scoreboard.has(0, Mark.syn) ? 1 : 0);
+  }
+
+  /** Whether an acknowledgement number is for something that was sent: SND.UNA =< SEG.ACK =< SND.NXT, or the probe. */
+  covers(acknowledgement: number): boolean {
+    if (!after(acknowledgement, this.sndNxt)) return true;
+    return this.probed && acknowledgement === add(this.sndNxt, 1);
+  }
+
+  /** The peer has taken the byte that was sent as a probe of its window. */
+  probeAccepted(): void {
+    this.probed = false;
+    this.sndNxt = add(this.sndNxt, 1);
+    this.bytesSent++;
+  }
+
+  /** Our SYN was sent without keeping anything: a cookie. Nothing is in the network. */
+  synWasSent(): void {
+    this.sndNxt = add(this.initialSequence, 1);
+  }
+
+  /** Our SYN has been acknowledged; `resent` says whether it had to be sent again. */
+  handshakeAcknowledged(resent: boolean): void {
+    if (!resent) return;
+    // RFC 6298 section 5.7 and RFC 5681 section 3.1: the path has shown loss before the first byte.
+    this.rtt.synWasLost();
+    this.window.size = this.segmentBytes;
+  }
+}
