@@ -17,10 +17,9 @@ import type { Addresses } from "./addresses.ts";
 import { copyFragment, fragmentPayloadBytes } from "./fragmentation.ts";
 import { TimeExceededCode } from "./icmpv4_header.ts";
 import { Identification } from "./identification.ts";
+import { Ipv4Admission } from "./ipv4_admission.ts";
 import { type Ipv4Counters, zeroIpv4Counters } from "./ipv4_counters.ts";
 import {
-  broadcastWord,
-  destinationWordAt,
   fragmentOffsetAt,
   headerBytesAt,
   Ipv4Field,
@@ -28,11 +27,7 @@ import {
   ipv4HeaderBytes,
   ipv4MaximumBytes,
   isFragmentAt,
-  isHostWord,
-  isLoopbackWord,
-  isMulticastWord,
   protocolAt,
-  sourceWordAt,
   totalLengthAt,
   trafficClassAt,
   versionAt,
@@ -43,9 +38,6 @@ import type { Neighbors } from "./neighbors.ts";
 import type { NetworkProtocol, Path, PathRequest } from "./path.ts";
 import { Reassembly } from "./reassembly.ts";
 import type { Routes } from "./routes.ts";
-
-/** 224.0.0.1: all hosts of a link, a group that need not be joined (RFC 1112 section 4). */
-const allHostsWord = 0xe000_0001;
 
 /** What answers packets with ICMP errors. */
 export interface ErrorReporter {
@@ -113,6 +105,7 @@ export class Ipv4 implements NetworkProtocol {
   readonly #neighbors: Neighbors;
   readonly #pool: PacketPool;
   readonly #headroom: number;
+  readonly #admission: Ipv4Admission;
   readonly #paths: Ipv4Paths;
   readonly #identification: Identification;
   readonly #reassembly: Reassembly;
@@ -121,12 +114,14 @@ export class Ipv4 implements NetworkProtocol {
   /** Takes its wiring; registering it with the link protocols is the caller's business. */
   constructor(options: Ipv4Options) {
     const { nics, addresses, routes, neighbors, pool, timers, counters } = options;
+    this.counters = counters.register("ipv4", zeroIpv4Counters());
     this.#nics = nics;
     this.#addresses = addresses;
     this.#routes = routes;
     this.#neighbors = neighbors;
     this.#pool = pool;
     this.#headroom = options.headroom;
+    this.#admission = new Ipv4Admission(nics, addresses, this.counters);
     this.#paths = new Ipv4Paths({ network: this, nics, addresses, routes, neighbors, clock: timers.clock });
     this.#identification = new Identification(options.random);
     this.#reassembly = new Reassembly({
@@ -137,7 +132,6 @@ export class Ipv4 implements NetworkProtocol {
       onTimeout: (packet) => this.#reportTimeout(packet),
     });
     neighbors.setUnreachableHandler(4, (packet) => this.#noteUnreachable(packet));
-    this.counters = counters.register("ipv4", zeroIpv4Counters());
   }
 
   /** Registers who receives the packets of a transport protocol. */
@@ -248,9 +242,9 @@ export class Ipv4 implements NetworkProtocol {
     // Short Ethernet frames are padded.
     packet.tail = at + total;
     this.#noteHeader(packet, at);
-    if (!this.#admitDestination(packet, at)) return drop(packet);
-    if (!packet.looped && !this.#admitSource(packet, at)) return drop(packet);
-    if (!this.#isForUs(packet, at)) return this.#passOn(packet);
+    if (!this.#admission.admitDestination(packet)) return drop(packet);
+    if (!packet.looped && !this.#admission.admitSource(packet)) return drop(packet);
+    if (!this.#admission.isForUs(packet)) return this.#passOn(packet);
     if (isFragmentAt(view, at)) return this.#reassembly.add(packet);
     return this.#deliver(packet);
   }
@@ -263,53 +257,6 @@ export class Ipv4 implements NetworkProtocol {
     packet.family = 4;
     packet.protocol = protocolAt(packet.view, at);
     packet.trafficClass = trafficClassAt(packet.view, at);
-  }
-
-  /** Whether the destination may stand in a packet that arrives here. Finds out whether it is a group's. */
-  #admitDestination(packet: Packet, at: number): boolean {
-    const destination = destinationWordAt(packet.view, at);
-    const nic = this.#nics[packet.nic];
-    if (
-      destination === broadcastWord || isMulticastWord(destination) || (nic?.isSubnetBroadcast(destination) ?? false)
-    ) {
-      packet.multicast = true;
-      return true;
-    }
-    if (!isHostWord(destination) || (isLoopbackWord(destination) && !packet.looped)) {
-      this.counters.martianDestination++;
-      return false;
-    }
-    if (packet.multicast) {
-      this.counters.linkBroadcast++;
-      return false;
-    }
-    return true;
-  }
-
-  /** RFC 1122 section 3.2.1.3: whether the source can be that of another host. */
-  #admitSource(packet: Packet, at: number): boolean {
-    const source = sourceWordAt(packet.view, at);
-    // A host that does not know its address yet sends from none, and only to many (DHCP).
-    if (source === 0 && packet.multicast) return true;
-    const nic = this.#nics[packet.nic];
-    if (!isHostWord(source) || isLoopbackWord(source) || (nic?.isSubnetBroadcast(source) ?? false)) {
-      this.counters.martianSource++;
-      return false;
-    }
-    if (this.#addresses.isOwnAt(4, packet.view, packet.sourceAt)) {
-      this.counters.ownSource++;
-      return false;
-    }
-    return true;
-  }
-
-  #isForUs(packet: Packet, at: number): boolean {
-    const nic = this.#nics[packet.nic];
-    if (nic?.promiscuous ?? false) return true;
-    if (!packet.multicast) return this.#addresses.isOwnAt(4, packet.view, packet.destinationAt);
-    const destination = destinationWordAt(packet.view, at);
-    if (!isMulticastWord(destination) || destination === allHostsWord) return true;
-    return nic?.hasGroupAt(4, packet.view, packet.destinationAt) ?? false;
   }
 
   #passOn(packet: Packet): Verdict {
