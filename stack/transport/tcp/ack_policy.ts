@@ -17,7 +17,7 @@ export const AckNeed = {
 /** One of the values of {@linkcode AckNeed}. */
 export type AckNeed = (typeof AckNeed)[keyof typeof AckNeed];
 
-/** How many segments are acknowledged at once, at least, when delaying was in vain. */
+/** How many segments are acknowledged at once, at least, when delaying was in vain, and behind a hole. */
 const fewestQuick = 16;
 
 /** Most segments that are acknowledged at once because delaying was in vain. */
@@ -32,6 +32,8 @@ export class AckPolicy {
   #segments = 0;
   /** Segments that are still to be acknowledged at once. */
   #quick: number;
+  /** Whether a loss grants any. */
+  #mayBeQuick: boolean;
   /** How many were granted when delaying was last in vain; doubled each time. */
   #granted = 0;
   /** How many bytes had been received when the application last sent. */
@@ -40,11 +42,13 @@ export class AckPolicy {
   /** The first `quick` segments are acknowledged at once. */
   constructor(quick: number) {
     this.#quick = quick;
+    this.#mayBeQuick = quick > 0;
   }
 
   /** Grants that many segments an acknowledgement at once; 0 delays all that may be delayed. */
   set quick(count: number) {
     this.#quick = count;
+    this.#mayBeQuick = count > 0;
     this.#granted = 0;
   }
 
@@ -57,6 +61,8 @@ export class AckPolicy {
     this.#segments++;
     // RFC 5681 section 4.2: at least every second segment; of small ones, too.
     const enough = this.#segments >= 2 || this.#bytes >= 2 * segmentBytes;
+    // The peer goes on from a loss with a small window: the less it waits for us, the sooner that has grown again.
+    if (hole && this.#mayBeQuick) this.#quick = Math.max(this.#quick, fewestQuick);
     if (hole || this.#quick > 0 || enough) this.need = AckNeed.now;
     else if (this.need === AckNeed.none) this.need = AckNeed.delayed;
   }
