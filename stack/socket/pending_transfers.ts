@@ -90,6 +90,7 @@ export class PendingTransfers implements ConnectionObserver {
 
   /** Resolves all that wait to read as if the end had come. */
   dropReads(): void {
+    this.#connection.expect(null);
     for (const read of this.#reads.splice(0)) read.resolve(null);
     this.#updateHold();
   }
@@ -116,6 +117,7 @@ export class PendingTransfers implements ConnectionObserver {
 
   /** Fails all that waits: our side closes the connection. */
   fail(name: ErrorName, why: string): void {
+    this.#connection.expect(null);
     for (const read of this.#reads.splice(0)) read.reject(this.makeError(name, "receive from", why));
     for (const write of this.#writes.splice(0)) write.reject(this.makeError(name, "send to", why));
     this.#updateHold();
@@ -191,6 +193,7 @@ export class PendingTransfers implements ConnectionObserver {
       } else if (this.#connection.ended || this.#over) {
         read.resolve(null);
       } else {
+        this.#connection.expect(read.peeks ? null : read.target);
         return;
       }
       this.#reads.shift();

@@ -40,6 +40,8 @@ export class FakeConnection implements UserConnection {
   readonly calls: ("shutdown" | "close" | "abort")[] = [];
   /** How often `receive` was called. */
   receives = 0;
+  /** The buffer that the next `receive` was announced for, or null. */
+  expected: Uint8Array | null = null;
   #incoming: number[] = [];
   #peerEnded = false;
 
@@ -68,8 +70,13 @@ export class FakeConnection implements UserConnection {
     Object.assign(this.settings, changes);
   }
 
+  expect(target: Uint8Array | null): void {
+    this.expected = target;
+  }
+
   receive(target: Uint8Array): number {
     this.receives++;
+    this.expected = null;
     const bytes = this.#incoming.splice(0, target.length);
     target.set(bytes);
     return bytes.length;

@@ -326,3 +326,23 @@ Deno.test("a first read lets a connection go on whose SYN waits for data", async
   peer.arrive("hello");
   assertEquals(await read, "hello");
 });
+
+Deno.test("a read that waits has its buffer expected, a peek has not, and closing takes it back", async () => {
+  const { peer, conn } = make();
+  const buffer = new Uint8Array(10);
+  const read = conn.read(buffer);
+  assertEquals(peer.expected === buffer, true);
+  peer.arrive("hello");
+  assertEquals(await read, 5);
+  assertEquals(peer.expected, null);
+  const peek = conn.peek(buffer);
+  assertEquals(peer.expected, null);
+  peer.arrive("!");
+  await peek;
+  await conn.read(buffer);
+  const last = conn.read(buffer);
+  assertEquals(peer.expected === buffer, true);
+  conn.close();
+  assertEquals(peer.expected, null);
+  await assertRejectsNamed("Interrupted", last);
+});

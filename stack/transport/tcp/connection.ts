@@ -311,6 +311,11 @@ export class Connection extends ControlBlock
     return this.receiver.peek(target);
   }
 
+  /** As {@linkcode UserConnection.expect}. */
+  expect(target: Uint8Array | null): void {
+    this.receiver.expect(target);
+  }
+
   /** Copies received bytes into `target` and returns how many. */
   receive(target: Uint8Array): number {
     const length = this.receiver.read(target, this.now, this.sender.rtt.smoothed);

@@ -9,12 +9,18 @@ import { add, after, before, distance, earlier, later, notAfter, notBefore } fro
 import { AckNeed, AckPolicy } from "./ack_policy.ts";
 import { maximumSackBlocks } from "./options.ts";
 import { Ranges } from "./ranges.ts";
-import { ByteRing, type RingStorage } from "./ring.ts";
+import { ByteRing, copyBytes, type RingStorage } from "./ring.ts";
 import type { Segment } from "./segment.ts";
 import { defaultSettings } from "./settings.ts";
 
 /** RFC 7323 section 5.5: after this long without a segment, in milliseconds, TS.Recent is no longer believed. */
 const timestampLifetime = 24 * 24 * 3600 * 1000;
+
+/**
+ * The shortest time over which the application's rate is measured, in milliseconds, however short the round trip is: what
+ * comes in one turn of the event loop says nothing of the rate.
+ */
+const shortestRound = 1;
 
 /** The receiving half of one connection. */
 export class Receiver {
@@ -51,6 +57,10 @@ export class Receiver {
 
   readonly #ring: ByteRing;
   #queued = 0;
+  /** The buffer of who waits for data, or null. */
+  #expecting: Uint8Array | null = null;
+  /** How many of the queued bytes, the first ones, lie there already and not in the ring. */
+  #placed = 0;
   #limit: number;
   readonly #initialWindow: number;
   #maximum: number;
@@ -220,10 +230,24 @@ export class Receiver {
     return this.#queued > 0;
   }
 
+  /**
+   * Has the next data in order go straight into `target`, where {@linkcode Receiver.read} finds them in their place:
+   * one copy less. Null takes that back.
+   */
+  expect(target: Uint8Array | null): void {
+    if (this.#placed > 0) this.#takeBack();
+    this.#expecting = target;
+  }
+
   /** Copies bytes to the application and returns how many. */
   read(target: Uint8Array, now: number, rtt: number): number {
-    const length = Math.min(target.length, this.#queued);
-    this.#ring.read(0, target, 0, length);
+    if (target !== this.#expecting) this.expect(null);
+    const placed = this.#placed;
+    // Whoever gives the memory of a buffer away while it is expected gives away what was placed there.
+    const length = Math.max(placed, Math.min(target.length, this.#queued));
+    this.#placed = 0;
+    this.#expecting = null;
+    this.#ring.read(placed, target, placed, length - placed);
     this.#ring.consume(length);
     this.#queued -= length;
     this.#delivered += length;
@@ -234,6 +258,7 @@ export class Receiver {
 
   /** Copies bytes to the application, which can read them again, and returns how many. */
   peek(target: Uint8Array): number {
+    this.expect(null);
     const length = Math.min(target.length, this.#queued);
     this.#ring.read(0, target, 0, length);
     return length;
@@ -307,6 +332,8 @@ export class Receiver {
   discard(): void {
     this.outOfOrder.clear();
     this.#queued = 0;
+    this.#placed = 0;
+    this.#expecting = null;
     this.#ring.clear();
   }
 
@@ -325,7 +352,8 @@ export class Receiver {
       return;
     }
     const hole = ranges.count > 0;
-    this.#write(start, end, bytes, at);
+    const placed = this.#expecting === null ? 0 : this.#place(bytes, at, distance(end, start));
+    this.#write(add(start, placed), end, bytes, at + placed);
     this.#advance(end, hole, now);
   }
 
@@ -350,10 +378,42 @@ export class Receiver {
     if (length > this.segmentBytes) this.segmentBytes = Math.min(length, 65535);
   }
 
+  /** Puts as many of `length` bytes at RCV.NXT as there is room for into the buffer of who expects them. */
+  #place(bytes: Uint8Array, at: number, length: number): number {
+    const target = this.#expecting!;
+    const placed = this.#placed;
+    // What lies in the ring comes first.
+    if (placed < this.#queued) return 0;
+    const count = Math.min(length, target.length - placed);
+    if (count <= 0) return 0;
+    copyBytes(bytes, at, target, placed, count);
+    this.#placed = placed + count;
+    return count;
+  }
+
+  /** Moves what was placed into the ring, in front of what follows it there. */
+  #takeBack(): void {
+    const target = this.#expecting!;
+    const placed = this.#placed;
+    this.#placed = 0;
+    if (target.length >= placed) {
+      this.#ring.write(0, target, 0, placed, this.#endInRing);
+    } else {
+      // The buffer's memory has been given away, and they with it.
+      this.#ring.consume(placed);
+      this.#queued -= placed;
+    }
+  }
+
   #write(start: number, end: number, bytes: Uint8Array, at: number): void {
     const position = this.#queued + distance(start, this.rcvNxt);
-    const furthest = this.outOfOrder.count > 0 ? later(this.outOfOrder.lastEnd, this.rcvNxt) : this.rcvNxt;
-    this.#ring.write(position, bytes, at, distance(end, start), this.#queued + distance(furthest, this.rcvNxt));
+    this.#ring.write(position, bytes, at, distance(end, start), this.#endInRing);
+  }
+
+  /** How far the ring is filled, holes included. */
+  get #endInRing(): number {
+    const { outOfOrder: ranges, rcvNxt } = this;
+    return this.#queued + (ranges.count > 0 ? distance(later(ranges.lastEnd, rcvNxt), rcvNxt) : 0);
   }
 
   /** Notes what of `[start, end)` is here already: the first part of it, where there are several (RFC 2883 section 4). */
@@ -391,7 +451,7 @@ export class Receiver {
    */
   #tune(now: number, rtt: number): void {
     if (this.#tuneAt < 0 || this.#limit >= this.#maximum) return;
-    if (now - this.#tuneAt < rtt) return;
+    if (now - this.#tuneAt < Math.max(rtt, shortestRound)) return;
     const bytes = this.#delivered - this.#tuneBytes;
     if (4 * bytes > this.#limit) this.#limit = Math.min(this.#maximum, Math.max(4 * bytes, 2 * this.#limit));
     this.#tuneAt = now;

@@ -67,8 +67,8 @@ export class ByteRing {
     const mask = bytes.length - 1;
     const begin = (this.#start + at) & mask;
     const first = Math.min(length, bytes.length - begin);
-    copy(source, sourceAt, bytes, begin, first);
-    if (first < length) copy(source, sourceAt + first, bytes, 0, length - first);
+    copyBytes(source, sourceAt, bytes, begin, first);
+    if (first < length) copyBytes(source, sourceAt + first, bytes, 0, length - first);
   }
 
   /** Copies `length` bytes from position `at` into `target` at `targetAt`. */
@@ -77,8 +77,8 @@ export class ByteRing {
     if (bytes === null || length === 0) return;
     const begin = (this.#start + at) & (bytes.length - 1);
     const first = Math.min(length, bytes.length - begin);
-    copy(bytes, begin, target, targetAt, first);
-    if (first < length) copy(bytes, 0, target, targetAt + first, length - first);
+    copyBytes(bytes, begin, target, targetAt, first);
+    if (first < length) copyBytes(bytes, 0, target, targetAt + first, length - first);
   }
 
   /** Drops the first `length` bytes: position 0 is now what was position `length`. */
@@ -111,7 +111,7 @@ export class ByteRing {
 }
 
 /** Copies between arrays: a loop for short pieces, where making two views would cost more than the copy. */
-function copy(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, length: number): void {
+export function copyBytes(from: Uint8Array, fromAt: number, to: Uint8Array, toAt: number, length: number): void {
   if (length <= 64) {
     for (let index = 0; index < length; index++) to[toAt + index] = from[fromAt + index]!;
   } else {

@@ -231,6 +231,11 @@ export interface UserConnection {
   readonly ended: boolean;
   /** Why the connection is over, or null while it is not, or when it ended regularly. */
   readonly failure: Failure | null;
+  /**
+   * Says that the next `receive` is going to have this very `target`: what comes may then be put there at once, where it
+   * counts as receivable until that call. Null takes it back.
+   */
+  expect(target: Uint8Array | null): void;
   /** Copies received bytes into `target` and returns how many; 0 when none wait. Opens the window as it must. */
   receive(target: Uint8Array): number;
   /** As {@linkcode UserConnection.receive}, but the bytes stay and can be received again. */

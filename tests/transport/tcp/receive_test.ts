@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { PacketPool } from "../../../stack/packet.ts";
 import { below, SeededRandom } from "../../../stack/random.ts";
 import { add } from "../../../stack/sequence.ts";
@@ -252,3 +252,109 @@ Deno.test("what is thrown away gives its storage back", () => {
   reception.receiver.discard();
   assertEquals([reception.receiver.queued, reception.storage.inUse], [0, 0]);
 });
+
+Deno.test("data in order go straight to who expects them, and what does not fit follows from the ring", () => {
+  const reception = new Reception();
+  const { receiver, storage } = reception;
+  const target = new Uint8Array(100);
+  receiver.expect(target);
+  reception.take(1, 61);
+  assertEquals([target.subarray(0, 60), storage.inUse, receiver.queued], [patternBytes(1, 60), 0, 60]);
+  reception.take(61, 161);
+  assertEquals(receiver.read(target, 0, 0), 100);
+  assertEquals(target, patternBytes(1, 100));
+  const rest = new Uint8Array(100);
+  assertEquals(receiver.read(rest, 0, 0), 60);
+  assertEquals([rest.subarray(0, 60), storage.inUse], [patternBytes(101, 60), 0]);
+});
+
+Deno.test("what lies behind a hole waits in the ring for its place behind what was expected", () => {
+  const reception = new Reception();
+  const { receiver } = reception;
+  const target = new Uint8Array(200);
+  receiver.expect(target);
+  reception.take(51, 101);
+  reception.take(1, 31);
+  reception.take(31, 61);
+  reception.take(101, 121);
+  assertEquals(receiver.read(target, 0, 0), 120);
+  assertEquals(target.subarray(0, 120), patternBytes(1, 120));
+  assertEquals(reception.storage.inUse, 0);
+});
+
+Deno.test("what was placed is read in its order by others too, once it is taken back", () => {
+  for (const behind of [0, 80]) {
+    const reception = new Reception();
+    const { receiver } = reception;
+    const expecting = new Uint8Array(40);
+    receiver.expect(expecting);
+    reception.take(1, 41 + behind);
+    receiver.expect(null);
+    expecting.fill(0);
+    const target = new Uint8Array(200);
+    assertEquals(receiver.peek(target), 40 + behind);
+    assertEquals(receiver.read(target, 0, 0), 40 + behind);
+    assertEquals(target.subarray(0, 40 + behind), patternBytes(1, 40 + behind));
+  }
+});
+
+Deno.test("who gives his buffer's memory away has what was placed there, and takes nothing else with it", () => {
+  const reception = new Reception();
+  const { receiver } = reception;
+  for (const takenBack of [false, true]) {
+    const start = takenBack ? 81 : 1;
+    const expecting = new Uint8Array(40);
+    receiver.expect(expecting);
+    reception.take(start, start + 40);
+    structuredClone(expecting.buffer, { transfer: [expecting.buffer] });
+    reception.take(start + 40, start + 80);
+    if (takenBack) receiver.expect(null);
+    else assertEquals(receiver.read(expecting, 0, 0), 40);
+    const target = new Uint8Array(100);
+    assertEquals(receiver.read(target, 0, 0), 40);
+    assertEquals(target.subarray(0, 40), patternBytes(start + 40, 40));
+  }
+});
+
+Deno.test("on a path without delay the window grows with the rate all the same, not with single reads", () => {
+  const reception = new Reception(1_000_000);
+  const { receiver } = reception;
+  const target = new Uint8Array(10_000);
+  let next = 1;
+  // Ten segments in each millisecond, read one by one.
+  for (let now = 0; now < 20; now += 0.1) {
+    reception.take(next, next + 10_000, false, now);
+    next += 10_000;
+    receiver.read(target, now, 0);
+    receiver.announce(true);
+  }
+  assert(receiver.window >= 400_000, `${receiver.window}`);
+});
+
+for (const seed of [1, 2, 3]) {
+  Deno.test(`segments in any order, reads of any size, expected or not: the stream is whole (seed ${seed})`, () => {
+    const random = new SeededRandom(seed);
+    const reception = new Reception();
+    const { receiver } = reception;
+    let target = new Uint8Array(1);
+    let read = 0;
+    while (read < 20_000) {
+      const next = receiver.rcvNxt - reception.base;
+      const start = Math.max(1, next - 50 + below(random, 600));
+      const length = 1 + below(random, 500);
+      if (reception.accepts(start, length)) reception.take(start, start + length);
+      if (below(random, 3) === 0) {
+        target = new Uint8Array(1 + below(random, 700));
+        if (below(random, 4) > 0) receiver.expect(target);
+      }
+      if (below(random, 4) === 0) {
+        const length = receiver.read(target, 0, 0);
+        assertEquals(target.subarray(0, length), patternBytes(1 + read, length));
+        read += length;
+      }
+      receiver.announce(true);
+    }
+    receiver.discard();
+    assertEquals([reception.storage.inUse, reception.pool.inUse], [0, 0]);
+  });
+}
