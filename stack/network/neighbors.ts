@@ -15,6 +15,7 @@ import { fraction, type Random } from "../random.ts";
 import type { Timer, Timers } from "../timers.ts";
 import { Neighbor, NeighborState, neighborStateNames } from "./neighbor.ts";
 import { NeighborTable } from "./neighbor_table.ts";
+import { PendingPackets } from "./pending_packets.ts";
 
 /** The constants of the neighbour cache, in milliseconds where they are times. */
 export interface NeighborSettings {
@@ -90,12 +91,12 @@ export class Neighbors implements MappingKeeper {
   readonly #random: Random;
   readonly #timer: Timer;
   readonly #table: NeighborTable;
+  readonly #pending: PendingPackets;
   /** Those with a deadline. */
   readonly #active = new Set<Neighbor>();
   readonly #resolvers = new Map<Family, NeighborResolver>();
   readonly #handlers = new Map<Family, UnreachableHandler>();
   #reachableTime: number;
-  #pendingBytes = 0;
   #reporting = false;
 
   /** An empty cache. */
@@ -124,6 +125,8 @@ export class Neighbors implements MappingKeeper {
       pendingDropped: 0,
       unreachable: 0,
     });
+    const { pendingPackets, pendingBytes } = this.#settings;
+    this.#pending = new PendingPackets(pendingPackets, pendingBytes, this.counters);
   }
 
   /** Registers what asks for the neighbours of a family. */
@@ -167,10 +170,10 @@ export class Neighbors implements MappingKeeper {
       case NeighborState.failed:
         if (now < neighbor.validUntil) return this.#reportUnreachable(packet, neighbor);
         this.#startResolution(neighbor, now);
-        return this.#queue(packet, neighbor);
+        return this.#pending.enqueue(packet, neighbor);
       case NeighborState.incomplete:
         if (neighbor.deadline === Infinity) this.#startResolution(neighbor, now);
-        return this.#queue(packet, neighbor);
+        return this.#pending.enqueue(packet, neighbor);
     }
     return neighbor.nic.link.push(packet, neighbor);
   }
@@ -323,7 +326,7 @@ export class Neighbors implements MappingKeeper {
     neighbor.validUntil = neighbor.state === NeighborState.probe ? now : now + this.#settings.failedTime;
     neighbor.destination = null;
     this.#setPassive(neighbor, NeighborState.failed);
-    for (let packet = this.#dequeue(neighbor); packet !== null; packet = this.#dequeue(neighbor)) {
+    for (let packet = this.#pending.dequeue(neighbor); packet !== null; packet = this.#pending.dequeue(neighbor)) {
       this.#reportUnreachable(packet, neighbor);
     }
   }
@@ -336,35 +339,12 @@ export class Neighbors implements MappingKeeper {
     else this.#timer.startAt(earliest);
   }
 
-  #queue(packet: Packet, neighbor: Neighbor): Verdict {
-    const { pendingPackets, pendingBytes } = this.#settings;
-    if (neighbor.pending.length >= pendingPackets) {
-      // RFC 4861 section 7.2.2: the newest packets are worth more than the oldest.
-      this.counters.pendingDropped++;
-      this.#dequeue(neighbor)?.release();
-    }
-    if (this.#pendingBytes + packet.bytes.length > pendingBytes) {
-      this.counters.pendingDropped++;
-      packet.release();
-      return Verdict.dropped;
-    }
-    this.#pendingBytes += packet.bytes.length;
-    neighbor.pending.enqueue(packet);
-    return Verdict.queued;
-  }
-
-  #dequeue(neighbor: Neighbor): Packet | null {
-    const packet = neighbor.pending.dequeue();
-    if (packet !== null) this.#pendingBytes -= packet.bytes.length;
-    return packet;
-  }
-
   #flushPending(neighbor: Neighbor): void {
     if (neighbor.pending.length === 0) return;
     const now = this.#timers.clock.now();
     neighbor.usedAt = now;
     if (neighbor.state === NeighborState.stale) this.#startDelay(neighbor, now);
-    for (let packet = this.#dequeue(neighbor); packet !== null; packet = this.#dequeue(neighbor)) {
+    for (let packet = this.#pending.dequeue(neighbor); packet !== null; packet = this.#pending.dequeue(neighbor)) {
       neighbor.nic.link.push(packet, neighbor);
     }
   }
@@ -405,9 +385,6 @@ export class Neighbors implements MappingKeeper {
     this.#table.remove(neighbor);
     if (neighbor.state === NeighborState.permanent) this.#table.permanent--;
     this.#setPassive(neighbor, NeighborState.stale);
-    for (let packet = this.#dequeue(neighbor); packet !== null; packet = this.#dequeue(neighbor)) {
-      this.counters.pendingDropped++;
-      packet.release();
-    }
+    this.#pending.drop(neighbor);
   }
 }

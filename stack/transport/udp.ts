@@ -15,7 +15,6 @@ import { type ErrorEvent, ErrorKind, type Protocol, type TransportProtocol, Verd
 import type { Random } from "../random.ts";
 import { AddressCache } from "./address_cache.ts";
 import { type Endpoint, formatEndpoint } from "./endpoint.ts";
-import { FlowTable } from "./flow_table.ts";
 import { finishChecksum } from "./outgoing_checksum.ts";
 import { type PortRequest, type PortReservation, type Ports, Sharing } from "./ports.ts";
 import { type GroupMembership, NicGroups } from "./udp_groups.ts";
@@ -37,6 +36,7 @@ import {
   type UdpSession,
   UdpSocket,
 } from "./udp_socket.ts";
+import { UdpSocketTable } from "./udp_socket_table.ts";
 
 /** What UDP counts. */
 export interface UdpCounters {
@@ -102,11 +102,7 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
   readonly #ports: Ports;
   readonly #pool: PacketPool;
   readonly #headroom: number;
-  /** Connected sockets. */
-  readonly #flows: FlowTable<UdpSocket>;
-  /** Unconnected sockets by port, in the order in which they were bound. */
-  readonly #bound = new Map<number, UdpSocket[]>();
-  readonly #reservations = new Map<UdpSocket, Pick<PortReservation, "release">>();
+  readonly #table: UdpSocketTable;
 
   /** Makes the module; registering it with the network protocols is the caller's business. */
   constructor(options: UdpOptions) {
@@ -114,7 +110,7 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     this.#ports = options.ports;
     this.#pool = options.pool;
     this.#headroom = options.headroom;
-    this.#flows = new FlowTable(options.random);
+    this.#table = new UdpSocketTable(options.random);
     this.groups = options.groups ?? new NicGroups();
     this.counters = options.counters.register<UdpCounters>("udp", {
       received: 0,
@@ -131,7 +127,7 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
 
   /** All open sockets. */
   get sockets(): UdpSocket[] {
-    return [...this.#reservations.keys()];
+    return this.#table.sockets;
   }
 
   /**
@@ -155,10 +151,7 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
       request.receiveBufferBytes ?? defaultReceiveBufferBytes,
       request.nic ?? null,
     );
-    this.#reservations.set(socket, reservation);
-    const others = this.#bound.get(reservation.port);
-    if (others === undefined) this.#bound.set(reservation.port, [socket]);
-    else others.push(socket);
+    this.#table.add(socket, reservation);
     return socket;
   }
 
@@ -181,14 +174,13 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     const reservation = this.#reserve(address, localPort, request.reuse ?? false);
     const local = { address, port: reservation.port };
     const socket = new UdpSocket(this, local, remote, request.receiveBufferBytes ?? defaultReceiveBufferBytes);
-    if (!this.#flows.add(socket)) {
+    if (!this.#table.add(socket, reservation)) {
       reservation.release();
       throw makeError(
         "AddrInUse",
         `Cannot connect ${formatEndpoint(local)} to ${formatEndpoint(remote)}: another socket is connected like that`,
       );
     }
-    this.#reservations.set(socket, reservation);
     return socket;
   }
 
@@ -199,9 +191,7 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
   openFlow(local: Endpoint, remote: Endpoint, receiveBufferBytes: number, onClose: () => void): UdpSocket | null {
     if (this.findPath(remote.address, local.address, null) === null) return null;
     const socket = new UdpSocket(this, local, remote, receiveBufferBytes);
-    if (!this.#flows.add(socket)) return null;
-    this.#reservations.set(socket, { release: onClose });
-    return socket;
+    return this.#table.add(socket, { release: onClose }) ? socket : null;
   }
 
   /** Looks for the path of a socket; null when there is none. */
@@ -293,11 +283,10 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     const at = packet.transportAt;
     const local = sourcePort(packet.view, at);
     const remote = destinationPort(packet.view, at);
-    const family = packet.family as Family;
-    const connected = this.#flows.find(packet.view, family, packet.sourceAt, local, packet.destinationAt, remote);
+    const connected = this.#table.connected(packet, packet.sourceAt, local, packet.destinationAt, remote);
     if (kind === ErrorKind.packetTooBig) {
       connected?.tooBig(packet, event.mtu);
-      for (const socket of this.#bound.get(local) ?? []) socket.tooBig(packet, event.mtu);
+      for (const socket of this.#table.boundTo(local)) socket.tooBig(packet, event.mtu);
       return;
     }
     const name = errorNameOf(kind);
@@ -306,28 +295,17 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
 
   /** Called by a socket that closes. */
   closed(socket: UdpSocket): void {
-    this.#reservations.get(socket)?.release();
-    this.#reservations.delete(socket);
-    if (socket.remote !== null) {
-      this.#flows.remove(socket);
-      return;
-    }
-    const { port } = socket.local;
-    const others = this.#bound.get(port)!.filter((other) => other !== socket);
-    if (others.length === 0) this.#bound.delete(port);
-    else this.#bound.set(port, others);
+    this.#table.remove(socket);
   }
 
   #deliverToOne(packet: Packet, at: number, length: number): Verdict {
     const { view } = packet;
     const from = sourcePort(view, at);
     const to = destinationPort(view, at);
-    const family = packet.family as Family;
-    const socket = this.#flows.find(view, family, packet.destinationAt, to, packet.sourceAt, from) ??
-      this.#mostSpecific(packet, to) ?? this.interceptor?.(packet, from, to) ?? null;
+    const socket = this.#table.receiver(packet, from, to) ?? this.interceptor?.(packet, from, to) ?? null;
     if (socket === null) {
       this.counters.noSocket++;
-      const network = this.#networks.of(family);
+      const network = this.#networks.of(packet.family as Family);
       if (network !== null) return network.reject(packet, ErrorKind.portUnreachable);
       packet.release();
       return Verdict.dropped;
@@ -340,16 +318,14 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
   /** A broadcast or multicast datagram goes to every socket that matches, and is never answered with an error. */
   #deliverToAll(packet: Packet, at: number, length: number): Verdict {
     const from = sourcePort(packet.view, at);
-    const sockets = this.#bound.get(destinationPort(packet.view, at));
+    const sockets = this.#table.boundTo(destinationPort(packet.view, at));
     let matched = 0;
     let delivered = 0;
-    if (sockets !== undefined) {
-      for (let index = 0; index < sockets.length; index++) {
-        const socket = sockets[index]!;
-        if (socket.match(packet) === 0) continue;
-        matched++;
-        if (this.#deliver(socket, packet, at, length, from)) delivered++;
-      }
+    for (let index = 0; index < sockets.length; index++) {
+      const socket = sockets[index]!;
+      if (socket.match(packet) === 0) continue;
+      matched++;
+      if (this.#deliver(socket, packet, at, length, from)) delivered++;
     }
     if (matched === 0) this.counters.noSocket++;
     packet.release();
@@ -361,22 +337,6 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     if (delivered) this.counters.received++;
     else this.counters.queueFull++;
     return delivered;
-  }
-
-  #mostSpecific(packet: Packet, port: number): UdpSocket | null {
-    const sockets = this.#bound.get(port);
-    if (sockets === undefined) return null;
-    let best: UdpSocket | null = null;
-    let bestMatch = 0;
-    for (let index = sockets.length - 1; index >= 0; index--) {
-      const socket = sockets[index]!;
-      const match = socket.match(packet);
-      if (match > bestMatch) {
-        best = socket;
-        bestMatch = match;
-      }
-    }
-    return best;
   }
 
   #hasGoodChecksum(packet: Packet, at: number, length: number): boolean {
