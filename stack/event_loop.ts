@@ -193,6 +193,9 @@ export class EventLoop {
       for (let turn = 0; turn < turns; turn++) await undefined;
       if (this.#stopping) return false;
       this.#work.flush();
+      // A program that goes on reading has said so before more is received, which then goes straight into its buffer.
+      for (let turn = turns; turn < turnsBeforeFlush; turn++) await undefined;
+      if (this.#stopping) return false;
     } else {
       await undefined;
       if (this.#stopping) return false;

@@ -363,7 +363,7 @@ export class Stack implements AsyncDisposable {
    */
   step(): number {
     const handled = this.#work.step();
-    this.#work.flush(Infinity);
+    this.#work.flushAll();
     return handled;
   }
 

@@ -1,0 +1,71 @@
+import { assertEquals } from "@std/assert";
+import { VirtualClock } from "../stack/clock.ts";
+import type { Nic } from "../stack/link/nic.ts";
+import { PacketPool } from "../stack/packet.ts";
+import { StackWork } from "../stack/stack_work.ts";
+import { Timers } from "../stack/timers.ts";
+
+/** A stack's work with one interface, on which `frames` frames of a size wait. */
+class Bench {
+  readonly pool = new PacketPool();
+  readonly timers = new Timers(new VirtualClock());
+  readonly flushes: number[] = [];
+  readonly work: StackWork;
+  frames: number;
+
+  constructor(frames: number, readonly frameBytes: number) {
+    this.frames = frames;
+    const nic = {
+      device: { wantsWrite: false },
+      receive: () => this.#receive(),
+      link: { pop: (packet: { release(): void }) => packet.release() },
+    };
+    this.work = new StackWork([nic as unknown as Nic], this.timers, { flush: (bytes) => this.flushes.push(bytes) });
+  }
+
+  #receive() {
+    if (this.frames === 0) return null;
+    this.frames--;
+    const packet = this.pool.allocate(0, this.frameBytes)!;
+    packet.tail = this.frameBytes;
+    return packet;
+  }
+
+  /** What each turn handled, and whether it flushed, until nothing is left. */
+  turns(): [handled: number, flushed: boolean][] {
+    const turns: [number, boolean][] = [];
+    for (let handled = this.work.step(); handled > 0; handled = this.work.step()) {
+      const before = this.flushes.length;
+      this.work.flush();
+      turns.push([handled, this.flushes.length > before]);
+    }
+    assertEquals(this.pool.inUse, 0);
+    return turns;
+  }
+}
+
+Deno.test("a few frames are taken together and answered at once", () => {
+  assertEquals(new Bench(3, 1500).turns(), [[3, true]]);
+});
+
+Deno.test("a turn takes 64 small frames, or the first large ones that make 192 KiB", () => {
+  assertEquals(new Bench(70, 60).turns().map(([handled]) => handled), [64, 7]);
+  assertEquals(new Bench(4, 64 * 1024).turns().map(([handled]) => handled), [3, 2]);
+});
+
+Deno.test("while more frames wait four turns are answered together, and the last of them at once", () => {
+  const turns = new Bench(16, 64 * 1024).turns();
+  assertEquals(turns.map(([, flushed]) => flushed), [false, false, false, true, false, true]);
+});
+
+Deno.test("answers that were put off are sent even when no more frames have come", () => {
+  assertEquals(new Bench(64, 60).turns(), [[64, false], [1, true]]);
+});
+
+Deno.test("a flush of everything is not put off", () => {
+  const bench = new Bench(64, 60);
+  bench.work.step();
+  bench.work.flushAll();
+  assertEquals(bench.flushes, [Infinity]);
+  assertEquals(bench.work.step(), 0);
+});
