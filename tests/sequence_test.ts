@@ -4,8 +4,14 @@ import * as sequence from "../stack/sequence.ts";
 
 Deno.test("add wraps at 2^32 and takes negative distances", () => {
   assertEquals(sequence.add(0xffff_fff0, 0x20), 0x10);
-  assertEquals(sequence.add(5, -10), 0xffff_fffb);
+  assertEquals(sequence.add(5, -10), -5);
   assertEquals(sequence.add(0x8000_0000, 0x8000_0000), 0);
+});
+
+Deno.test("numbers are signed, and unsigned for people", () => {
+  assertEquals(sequence.add(0x7fff_ffff, 1), -0x8000_0000);
+  assertEquals(sequence.unsigned(sequence.add(0x7fff_ffff, 1)), 0x8000_0000);
+  assertEquals(sequence.unsigned(-1), 0xffff_ffff);
 });
 
 Deno.test("distance is signed and wraps", () => {
@@ -19,7 +25,7 @@ Deno.test("distance is signed and wraps", () => {
 Deno.test("comparisons go by the sign of the difference, anywhere in the space", () => {
   const random = new SeededRandom(1);
   for (let round = 0; round < 10_000; round++) {
-    const left = random.uint32();
+    const left = random.uint32() | 0;
     const ahead = below(random, 0x1_0000_0000) - 0x8000_0000;
     const right = sequence.add(left, -ahead);
     assertEquals(sequence.distance(left, right), ahead);

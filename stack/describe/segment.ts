@@ -4,7 +4,7 @@
  * @module
  */
 
-import { add, distance } from "../sequence.ts";
+import { distance, unsigned } from "../sequence.ts";
 import {
   acknowledgementNumber,
   Flag,
@@ -83,10 +83,10 @@ export function describeSegment(view: DataView, at: number, end: number, options
   const payload = end - at - length;
   const parts = [`Flags [${describeFlags(controlBits)}]`];
   if (options.everySequence || payload > 0 || (controlBits & (Flag.syn | Flag.fin | Flag.rst)) !== 0) {
-    const first = add(sequenceNumber(view, at), -sender);
-    parts.push(payload > 0 ? `seq ${first}:${add(first, payload)}` : `seq ${first}`);
+    const first = unsigned(sequenceNumber(view, at) - sender);
+    parts.push(payload > 0 ? `seq ${first}:${unsigned(first + payload)}` : `seq ${first}`);
   }
-  if ((controlBits & Flag.ack) !== 0) parts.push(`ack ${add(acknowledgementNumber(view, at), -receiver)}`);
+  if ((controlBits & Flag.ack) !== 0) parts.push(`ack ${unsigned(acknowledgementNumber(view, at) - receiver)}`);
   parts.push(`win ${windowField(view, at)}`);
   if ((controlBits & Flag.urg) !== 0) parts.push(`urg ${urgentPointer(view, at)}`);
   if (length > minimumHeaderBytes) {
@@ -125,8 +125,8 @@ function describeOption(view: DataView, at: number, kind: number, length: number
   }
   if (kind === OptionKind.sack && length % 8 === 2) {
     const blocks = Array.from({ length: (length - 2) / 8 }, (_, block) => {
-      const left = add(view.getUint32(at + 2 + 8 * block), -initial);
-      const right = add(view.getUint32(at + 6 + 8 * block), -initial);
+      const left = unsigned(view.getUint32(at + 2 + 8 * block) - initial);
+      const right = unsigned(view.getUint32(at + 6 + 8 * block) - initial);
       return distance(right, left) < 0 ? `{${left}:${right}!}` : `{${left}:${right}}`;
     });
     return `sack ${blocks.length} ${blocks.join("")}`;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { unsigned } from "../../sequence.ts";
 import type { FastOpenHandshake } from "./fast_open.ts";
 import { recoveryStateNames } from "./recovery.ts";
 import type { SegmentSource } from "./segment_writer.ts";
@@ -51,12 +52,12 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     pathMtu: connection.path.mtu,
     sendWindow: sender.sndWnd,
     sendWindowScale: sender.windowScale,
-    sndUna: sender.sndUna,
-    sndNxt: sender.sndNxt,
+    sndUna: unsigned(sender.sndUna),
+    sndNxt: unsigned(sender.sndNxt),
     sendQueued: sender.queued,
     sendUnsent: sender.unsent,
-    rcvNxt: receiver.rcvNxt,
-    rightEdge: receiver.rightEdge,
+    rcvNxt: unsigned(receiver.rcvNxt),
+    rightEdge: unsigned(receiver.rightEdge),
     receiveWindow: receiver.window,
     receiveWindowScale: receiver.windowScale,
     receiveQueued: receiver.queued,

@@ -82,7 +82,7 @@ export abstract class ControlBlock implements Transmitter {
     this.timestamps = context.options.timestamps;
     this.selective = context.options.selectiveAcknowledgements;
     this.windowScaling = context.options.windowScaling;
-    this.#timestampOffset = context.initialSequence.timestampOffset(local, remote);
+    this.#timestampOffset = context.initialSequence.timestampOffset(local, remote) | 0;
     const { receiveBufferBytes, initialReceiveWindow, quickAcknowledgements } = settings;
     this.receiver = new Receiver(context.storage, receiveBufferBytes, initialReceiveWindow, quickAcknowledgements);
     this.receiver.windowScale = Receiver.scaleFor(receiveBufferBytes);
@@ -90,7 +90,7 @@ export abstract class ControlBlock implements Transmitter {
       this,
       context.storage,
       controlMaker(context, settings),
-      initialSequence,
+      initialSequence | 0,
       defaultSegmentBytes[local.address.family],
       settings.sendBufferBytes,
     );
@@ -142,7 +142,7 @@ export abstract class ControlBlock implements Transmitter {
 
   /** Our clock as timestamps show it (RFC 7323 section 5.4: one tick a millisecond), with this connection's offset. */
   get timestampNow(): number {
-    return (Math.floor(this.now) + this.#timestampOffset) >>> 0;
+    return (Math.floor(this.now) + this.#timestampOffset) | 0;
   }
 
   /** When the segment with this timestamp was sent, in milliseconds; -1 when that cannot be. */

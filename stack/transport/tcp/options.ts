@@ -51,7 +51,7 @@ export class TcpOptions {
   /** How many SACK blocks are there. */
   sackBlocks: number = 0;
   /** Left and right edge of each SACK block, alternating. */
-  readonly sackEdges: Uint32Array = new Uint32Array(2 * maximumSackBlocks);
+  readonly sackEdges: Int32Array = new Int32Array(2 * maximumSackBlocks);
   /** Bytes of the Fast Open cookie: 0 when the option asks for one, -1 when it is absent. */
   fastOpenBytes: number = -1;
   /** The Fast Open cookie. */
@@ -100,15 +100,15 @@ export class TcpOptions {
       case OptionKind.timestamps:
         if (length === 10) {
           this.hasTimestamps = true;
-          this.timestampValue = view.getUint32(at + 2);
-          this.timestampEcho = view.getUint32(at + 6);
+          this.timestampValue = view.getInt32(at + 2);
+          this.timestampEcho = view.getInt32(at + 6);
         }
         break;
       case OptionKind.sack:
         if ((length - 2) % 8 === 0) {
           this.sackBlocks = Math.min((length - 2) / 8, maximumSackBlocks);
           for (let edge = 0; edge < 2 * this.sackBlocks; edge++) {
-            this.sackEdges[edge] = view.getUint32(at + 2 + 4 * edge);
+            this.sackEdges[edge] = view.getInt32(at + 2 + 4 * edge);
           }
         }
         break;
@@ -177,7 +177,7 @@ export function sackBytes(blocks: number): number {
 }
 
 /** Writes padding and a SACK option with the first `blocks` blocks of `edges`, and returns the offset behind it. */
-export function writeSack(view: DataView, at: number, edges: Uint32Array, blocks: number): number {
+export function writeSack(view: DataView, at: number, edges: Int32Array, blocks: number): number {
   at = writePadding(view, at, 2);
   view.setUint8(at, OptionKind.sack);
   view.setUint8(at + 1, 2 + 8 * blocks);

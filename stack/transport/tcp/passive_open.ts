@@ -49,9 +49,9 @@ export class PassiveOpen {
 
   /**
    * Handles a segment for a listener. The initial sequence number of a new connection is `smallestSequence` or later,
-   * unless that is -1. The packet stays the caller's.
+   * unless that is null. The packet stays the caller's.
    */
-  arrives(listener: Listener, segment: Segment, smallestSequence: number): Verdict {
+  arrives(listener: Listener, segment: Segment, smallestSequence: number | null): Verdict {
     if (segment.syn && !segment.ack && !segment.rst) return this.#arrivesSyn(listener, segment, smallestSequence);
     if (segment.ack && !segment.syn && !segment.rst && this.#completesCookie(listener, segment)) return Verdict.done;
     if (segment.ack || segment.rst) return this.reset(segment);
@@ -79,7 +79,7 @@ export class PassiveOpen {
     return Verdict.dropped;
   }
 
-  #arrivesSyn(listener: Listener, segment: Segment, smallestSequence: number): Verdict {
+  #arrivesSyn(listener: Listener, segment: Segment, smallestSequence: number | null): Verdict {
     const context = this.#context;
     if (context.options.dropSynFin && segment.fin) {
       context.counters.unexpected++;
@@ -105,7 +105,7 @@ export class PassiveOpen {
     const { packet } = segment;
     const [local, remote] = endsOf(packet, path);
     const next = context.initialSequence.next(local, remote);
-    const initialSequence = smallestSequence < 0 ? next : later(next, smallestSequence);
+    const initialSequence = smallestSequence === null ? next : later(next, smallestSequence);
     const connection = new Connection(context, local, remote, path, listener.settings, true, initialSequence);
     if (listener.fastOpen !== null) this.#openFast(listener.fastOpen, connection, segment);
     this.#flows.add(connection);

@@ -131,7 +131,7 @@ export class Ranges {
    * Writes up to `limit` SACK blocks to `edges` from block `block` on, the range that grew last first (RFC 2018
    * section 4), and returns the number of blocks that `edges` now holds.
    */
-  blocks(edges: Uint32Array, block: number, limit: number): number {
+  blocks(edges: Int32Array, block: number, limit: number): number {
     let bound = Infinity;
     while (block < limit) {
       let latest = -1;

@@ -9,7 +9,8 @@ import { add, after, before, distance, earlier, later, notAfter, notBefore } fro
 import { AckNeed, AckPolicy } from "./ack_policy.ts";
 import { maximumSackBlocks } from "./options.ts";
 import { Ranges } from "./ranges.ts";
-import { ByteRing, copyBytes, type RingStorage } from "./ring.ts";
+import { ReceiveBuffer } from "./receive_buffer.ts";
+import type { RingStorage } from "./ring.ts";
 import type { Segment } from "./segment.ts";
 import { defaultSettings } from "./settings.ts";
 
@@ -55,12 +56,7 @@ export class Receiver {
   /** Data that arrived behind a hole. */
   readonly outOfOrder: Ranges = new Ranges();
 
-  readonly #ring: ByteRing;
-  #queued = 0;
-  /** The buffer of who waits for data, or null. */
-  #expecting: Uint8Array | null = null;
-  /** How many of the queued bytes, the first ones, lie there already and not in the ring. */
-  #placed = 0;
+  readonly #buffer: ReceiveBuffer;
   #limit: number;
   readonly #initialWindow: number;
   #maximum: number;
@@ -84,7 +80,7 @@ export class Receiver {
     window: number = defaultSettings.initialReceiveWindow,
     quick: number = defaultSettings.quickAcknowledgements,
   ) {
-    this.#ring = new ByteRing(storage);
+    this.#buffer = new ReceiveBuffer(storage);
     this.#maximum = maximum;
     this.#limit = Math.min(window, maximum);
     this.#initialWindow = this.#limit;
@@ -93,7 +89,7 @@ export class Receiver {
 
   /** In-order bytes that wait for the application. */
   get queued(): number {
-    return this.#queued;
+    return this.#buffer.queued;
   }
 
   /** RCV.WND, in bytes. */
@@ -116,7 +112,7 @@ export class Receiver {
 
   /** The window that a SYN announces: never scaled (RFC 7323 section 2.2). */
   get synWindow(): number {
-    return Math.min(this.#limit - this.#queued, 65535);
+    return Math.min(this.#limit - this.#buffer.queued, 65535);
   }
 
   /** Starts with the peer's initial sequence number: its SYN has been received. */
@@ -134,7 +130,7 @@ export class Receiver {
   hold({ length, dataAt, packet }: Segment): void {
     const end = earlier(add(this.rcvNxt, length), this.rightEdge);
     if (length === 0 || !before(this.rcvNxt, end) || !this.outOfOrder.add(this.rcvNxt, end)) return;
-    this.#write(this.rcvNxt, end, packet.bytes, dataAt);
+    this.#buffer.write(0, packet.bytes, dataAt, distance(end, this.rcvNxt));
   }
 
   /**
@@ -227,41 +223,25 @@ export class Receiver {
       return true;
     }
     if (fin && !this.finReached) this.acks.need = AckNeed.now;
-    return this.#queued > 0;
+    return this.#buffer.queued > 0;
   }
 
-  /**
-   * Has the next data in order go straight into `target`, where {@linkcode Receiver.read} finds them in their place:
-   * one copy less. Null takes that back.
-   */
+  /** As {@linkcode ReceiveBuffer.expect}. */
   expect(target: Uint8Array | null): void {
-    if (this.#placed > 0) this.#takeBack();
-    this.#expecting = target;
+    this.#buffer.expect(target);
   }
 
-  /** Copies bytes to the application and returns how many. */
+  /** Moves bytes to the application and returns how many. */
   read(target: Uint8Array, now: number, rtt: number): number {
-    if (target !== this.#expecting) this.expect(null);
-    const placed = this.#placed;
-    // Whoever gives the memory of a buffer away while it is expected gives away what was placed there.
-    const length = Math.max(placed, Math.min(target.length, this.#queued));
-    this.#placed = 0;
-    this.#expecting = null;
-    this.#ring.read(placed, target, placed, length - placed);
-    this.#ring.consume(length);
-    this.#queued -= length;
+    const length = this.#buffer.read(target);
     this.#delivered += length;
-    if (this.#queued === 0 && this.outOfOrder.count === 0) this.#ring.clear();
     this.#tune(now, rtt);
     return length;
   }
 
   /** Copies bytes to the application, which can read them again, and returns how many. */
   peek(target: Uint8Array): number {
-    this.expect(null);
-    const length = Math.min(target.length, this.#queued);
-    this.#ring.read(0, target, 0, length);
-    return length;
+    return this.#buffer.peek(target);
   }
 
   /**
@@ -311,7 +291,7 @@ export class Receiver {
   }
 
   /** Writes the SACK blocks for the next segment: a duplicate first, then the ranges, the latest first. */
-  writeSackBlocks(edges: Uint32Array): number {
+  writeSackBlocks(edges: Int32Array): number {
     let block = 0;
     if (this.#duplicateStart !== this.#duplicateEnd) {
       edges[0] = this.#duplicateStart;
@@ -325,16 +305,13 @@ export class Receiver {
   /** Forgets what is behind holes; what is in order can still be read. */
   stop(): void {
     this.outOfOrder.clear();
-    if (this.#queued === 0) this.#ring.clear();
+    this.#buffer.truncate();
   }
 
   /** Throws everything away. */
   discard(): void {
     this.outOfOrder.clear();
-    this.#queued = 0;
-    this.#placed = 0;
-    this.#expecting = null;
-    this.#ring.clear();
+    this.#buffer.clear();
   }
 
   /** Puts data into their place: at RCV.NXT, or behind a hole. */
@@ -347,13 +324,12 @@ export class Receiver {
       if (ranges.covers(start, end)) ranges.touch(start);
       else if (ranges.add(start, end)) {
         this.outOfOrderSegments++;
-        this.#write(start, end, bytes, at);
+        this.#buffer.write(distance(start, this.rcvNxt), bytes, at, distance(end, start));
       }
       return;
     }
     const hole = ranges.count > 0;
-    const placed = this.#expecting === null ? 0 : this.#place(bytes, at, distance(end, start));
-    this.#write(add(start, placed), end, bytes, at + placed);
+    this.#buffer.append(bytes, at, distance(end, start));
     this.#advance(end, hole, now);
   }
 
@@ -367,7 +343,7 @@ export class Receiver {
     }
     const arrived = distance(next, this.rcvNxt);
     this.rcvNxt = next;
-    this.#queued += arrived;
+    this.#buffer.advance(arrived);
     this.bytesReceived += arrived;
     this.acks.arrived(arrived, this.segmentBytes, hole);
     if (this.#tuneAt < 0) this.#tuneAt = now;
@@ -376,44 +352,6 @@ export class Receiver {
   /** A super-segment stands for many: what counts is what each of them carries. */
   #noteSegmentBytes(length: number): void {
     if (length > this.segmentBytes) this.segmentBytes = Math.min(length, 65535);
-  }
-
-  /** Puts as many of `length` bytes at RCV.NXT as there is room for into the buffer of who expects them. */
-  #place(bytes: Uint8Array, at: number, length: number): number {
-    const target = this.#expecting!;
-    const placed = this.#placed;
-    // What lies in the ring comes first.
-    if (placed < this.#queued) return 0;
-    const count = Math.min(length, target.length - placed);
-    if (count <= 0) return 0;
-    copyBytes(bytes, at, target, placed, count);
-    this.#placed = placed + count;
-    return count;
-  }
-
-  /** Moves what was placed into the ring, in front of what follows it there. */
-  #takeBack(): void {
-    const target = this.#expecting!;
-    const placed = this.#placed;
-    this.#placed = 0;
-    if (target.length >= placed) {
-      this.#ring.write(0, target, 0, placed, this.#endInRing);
-    } else {
-      // The buffer's memory has been given away, and they with it.
-      this.#ring.consume(placed);
-      this.#queued -= placed;
-    }
-  }
-
-  #write(start: number, end: number, bytes: Uint8Array, at: number): void {
-    const position = this.#queued + distance(start, this.rcvNxt);
-    this.#ring.write(position, bytes, at, distance(end, start), this.#endInRing);
-  }
-
-  /** How far the ring is filled, holes included. */
-  get #endInRing(): number {
-    const { outOfOrder: ranges, rcvNxt } = this;
-    return this.#queued + (ranges.count > 0 ? distance(later(ranges.lastEnd, rcvNxt), rcvNxt) : 0);
   }
 
   /** Notes what of `[start, end)` is here already: the first part of it, where there are several (RFC 2883 section 4). */
@@ -431,7 +369,7 @@ export class Receiver {
 
   /** Where the right edge could be: what fits the buffer behind what waits in it, in steps that can be announced. */
   #wantedEdge(scale: number): number {
-    const free = Math.max(0, this.#limit - this.#queued);
+    const free = Math.max(0, this.#limit - this.#buffer.queued);
     const step = 2 ** scale;
     // Without scaling no more than 65,535 can be announced, but what was asked for is taken if it comes.
     const most = scale === 0 ? Math.max(this.#initialWindow, 65535) : 65535 * step;

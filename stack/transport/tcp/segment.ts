@@ -35,8 +35,8 @@ export class Segment {
     const { view, transportAt } = packet;
     const header = headerBytes(view, transportAt);
     this.packet = packet;
-    this.sequence = sequenceNumber(view, transportAt);
-    this.acknowledgement = acknowledgementNumber(view, transportAt);
+    this.sequence = sequenceNumber(view, transportAt) | 0;
+    this.acknowledgement = acknowledgementNumber(view, transportAt) | 0;
     this.window = windowField(view, transportAt);
     this.flags = flags(view, transportAt);
     this.dataAt = transportAt + header;

@@ -70,7 +70,7 @@ export interface SegmentSource extends UserConnection, SynOffer {
 export class SegmentWriter {
   readonly #pool: PacketPool;
   readonly #headroom: number;
-  readonly #sackEdges = new Uint32Array(2 * maximumSackBlocks);
+  readonly #sackEdges = new Int32Array(2 * maximumSackBlocks);
 
   /** Takes packets from `pool`, with `headroom` bytes in front of the payload for the headers of all layers. */
   constructor(pool: PacketPool, headroom: number) {

@@ -236,7 +236,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
       packet.release();
       return Verdict.done;
     }
-    let smallestSequence = -1;
+    let smallestSequence: number | null = null;
     const listener = this.#listeners.find(packet, localPort);
     const waiting = this.timeWait.find(view, family, destinationAt, localPort, sourceAt, remotePort);
     if (waiting !== null) {
@@ -273,7 +273,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     listener.onAcceptable = () => outcome(listener.accept());
     listener.onEnded = () => outcome(null);
     this.#segment.load(packet);
-    const verdict = this.#passiveOpen.arrives(listener, this.#segment, -1);
+    const verdict = this.#passiveOpen.arrives(listener, this.#segment, null);
     packet.release();
     if (verdict === Verdict.dropped) outcome(null);
   }

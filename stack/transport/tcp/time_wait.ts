@@ -63,7 +63,7 @@ export class TimeWait implements Flow<TimeWait> {
     this.window = Math.min(65535, Math.floor(connection.receiver.window / 2 ** this.windowScale));
     this.timestamps = connection.timestamps;
     this.recentTimestamp = connection.receiver.recentTimestamp;
-    this.timestampOffset = (connection.timestampNow - Math.floor(connection.now)) >>> 0;
+    this.timestampOffset = (connection.timestampNow - Math.floor(connection.now)) | 0;
     this.onEnd = onEnd;
     this.connection = connection.trace === null ? null : connection;
   }
@@ -228,7 +228,7 @@ export class TimeWaitTable {
       entry.sndNxt,
       entry.rcvNxt,
       entry.window,
-      (now + entry.timestampOffset) >>> 0,
+      (now + entry.timestampOffset) | 0,
       entry.recentTimestamp,
       entry.timestamps,
     );

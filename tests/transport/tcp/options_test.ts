@@ -33,14 +33,14 @@ Deno.test("what is written is read", () => {
   at = writeTimestamps(view, at, 0xdead_beef, 0xffff_ffff);
   at = writeWindowScale(view, at, 7);
   assertEquals(at, 24);
-  const edges = Uint32Array.of(1, 2, 0xffff_fff0, 5, 7, 9, 11, 13);
+  const edges = Int32Array.of(1, 2, -16, 5, 7, 9, 11, 13);
   const end = writeSack(view, at, edges, 3);
   assertEquals(end - at, sackBytes(3));
   const options = new TcpOptions();
   options.parse(view, 4, end);
   assertEquals([options.maximumSegmentSize, options.windowScale, options.sackPermitted], [1460, 7, true]);
-  assertEquals([options.timestampValue, options.timestampEcho], [0xdead_beef, 0xffff_ffff]);
-  assertEquals([options.sackBlocks, ...options.sackEdges.subarray(0, 6)], [3, 1, 2, 0xffff_fff0, 5, 7, 9]);
+  assertEquals([options.timestampValue, options.timestampEcho], [0xdead_beef | 0, -1]);
+  assertEquals([options.sackBlocks, ...options.sackEdges.subarray(0, 6)], [3, 1, 2, -16, 5, 7, 9]);
 });
 
 Deno.test("options keep the header a multiple of four bytes long", () => {

@@ -5,7 +5,7 @@ import { maximumRanges, Ranges } from "../../../stack/transport/tcp/ranges.ts";
 
 /** Blocks as pairs of edges, relative to `base`. */
 function blocks(ranges: Ranges, limit = 4, base = 0): [number, number][] {
-  const edges = new Uint32Array(2 * limit);
+  const edges = new Int32Array(2 * limit);
   const count = ranges.blocks(edges, 0, limit);
   return Array.from({ length: count }, (_, block) => [
     distance(edges[2 * block]!, base),
@@ -84,7 +84,7 @@ Deno.test("the range that grew last comes first, then the one before it (RFC 201
 Deno.test("blocks are appended behind those that are there", () => {
   const ranges = new Ranges();
   ranges.add(10, 20);
-  const edges = Uint32Array.of(1, 2, 0, 0, 0, 0);
+  const edges = Int32Array.of(1, 2, 0, 0, 0, 0);
   assertEquals(ranges.blocks(edges, 1, 3), 2);
   assertEquals([...edges.subarray(0, 4)], [1, 2, 10, 20]);
 });

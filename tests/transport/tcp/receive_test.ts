@@ -111,7 +111,7 @@ Deno.test("a duplicate behind a hole is reported, with the range in which it lie
   const reception = new Reception();
   for (const start of [100, 200, 300]) reception.take(start, start + 50);
   reception.take(110, 120);
-  const edges = new Uint32Array(8);
+  const edges = new Int32Array(8);
   const relative = () => [...edges].map((edge) => edge - 1000);
   assertEquals(reception.receiver.writeSackBlocks(edges), 4);
   assertEquals(relative(), [110, 120, 100, 150, 300, 350, 200, 250]);
@@ -125,7 +125,7 @@ Deno.test("a segment that was refused is reported as a duplicate only as far as 
   reception.receiver.noteDuplicateSegment(1011, 20);
   assertEquals(reception.receiver.sackBlocks, 0);
   reception.receiver.noteDuplicateSegment(1005, 20);
-  const edges = new Uint32Array(8);
+  const edges = new Int32Array(8);
   assertEquals([reception.receiver.writeSackBlocks(edges), edges[0], edges[1]], [1, 1005, 1011]);
 });
 

@@ -36,7 +36,8 @@ const advice: SlowStartAdvice = { factor: 1, limit: limitSegments, done: false }
 
 /** The state of one connection's slow start. */
 export class HyStart {
-  #windowEnd = -1;
+  #begun = false;
+  #windowEnd = 0;
   #lastRoundMinimum = Infinity;
   #roundMinimum = Infinity;
   #samples = 0;
@@ -46,7 +47,7 @@ export class HyStart {
 
   /** Begins anew: slow start begins after a time-out or a long idle time. */
   restart(): void {
-    this.#windowEnd = -1;
+    this.#begun = false;
     this.#lastRoundMinimum = this.#roundMinimum = this.#baseline = Infinity;
     this.#samples = 0;
     this.#conservative = false;
@@ -59,7 +60,7 @@ export class HyStart {
    */
   acknowledged(rtt: number, sndUna: number, sndNxt: number): SlowStartAdvice {
     advice.done = false;
-    if (this.#windowEnd < 0 || notBefore(sndUna, this.#windowEnd)) this.#startRound(sndNxt);
+    if (!this.#begun || notBefore(sndUna, this.#windowEnd)) this.#startRound(sndNxt);
     this.#roundMinimum = Math.min(this.#roundMinimum, rtt);
     this.#samples++;
     if (this.#samples >= samplesNeeded && this.#roundMinimum !== Infinity && this.#lastRoundMinimum !== Infinity) {
@@ -84,7 +85,8 @@ export class HyStart {
   }
 
   #startRound(sndNxt: number): void {
-    if (this.#conservative && this.#windowEnd >= 0 && --this.#roundsLeft === 0) advice.done = true;
+    if (this.#conservative && --this.#roundsLeft === 0) advice.done = true;
+    this.#begun = true;
     this.#windowEnd = sndNxt;
     this.#lastRoundMinimum = this.#roundMinimum;
     this.#roundMinimum = Infinity;
