@@ -12,6 +12,7 @@ import { multiCoreBenchmark } from "./multi_core.ts";
 import { startBenchmark } from "./program_start.ts";
 import { requestBenchmarks } from "./requests.ts";
 import { roundTripBenchmark } from "./round_trips.ts";
+import { synFloodBenchmark } from "./syn_flood.ts";
 import { underLoadBenchmarks } from "./under_load.ts";
 
 /** All benchmarks. */
@@ -23,5 +24,6 @@ export const benchmarks: readonly Benchmark[] = [
   ...inMemoryBenchmarks,
   startBenchmark,
   ...underLoadBenchmarks,
+  synFloodBenchmark,
   multiCoreBenchmark,
 ];
