@@ -8,6 +8,7 @@ import { generate } from "selfsigned";
 import { createHash, X509Certificate } from "node:crypto";
 import type { CertifiedKey } from "../stack/application/tls.ts";
 import { type Option, toggle, UsageError } from "./cli.ts";
+import { readTextFile } from "./transfer/text_file.ts";
 
 /** The options that choose it. */
 export const certificateOptions = {
@@ -56,16 +57,8 @@ export function checkCertificateOptions({ cert, key }: CertificateValues): void 
  */
 export async function certificateFor(values: CertificateValues, names: readonly string[]): Promise<Certificate | null> {
   const { tls, cert, key } = values;
-  if (cert !== null && key !== null) return withFingerprint(await readPem(cert), await readPem(key));
+  if (cert !== null && key !== null) return withFingerprint(await readTextFile(cert), await readTextFile(key));
   return tls ? await makeCertificate(names) : null;
-}
-
-async function readPem(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    throw new Error(`Cannot read "${path}": ${error instanceof Error ? error.message : error}`);
-  }
 }
 
 /** Makes a certificate that nobody vouches for. */

@@ -18,10 +18,12 @@ import {
   type Values,
 } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
-import { openBody, openOutput, type Output } from "./fetch/files.ts";
+import { openBody } from "./fetch/files.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { chooseNameServers, createResolver, dnsOption } from "./names.ts";
 import { type Session, withLoopback, withStack } from "./session.ts";
+import { Output } from "./transfer/output.ts";
+import { readTextFile } from "./transfer/text_file.ts";
 import { duration } from "./values.ts";
 
 const options = {
@@ -102,7 +104,7 @@ async function fetchUrl(values: Values<typeof options>, url: URL, { stack, signa
   await using client = createHttpClient(stack, {
     lookup: resolver.lookup,
     unsafelyIgnoreCertificateErrors: insecure,
-    ...(cacert === null ? {} : { caCerts: [await Deno.readTextFile(cacert)] }),
+    ...(cacert === null ? {} : { caCerts: [await readTextFile(cacert)] }),
   });
   using body = await openBody(data);
   const deadline = maxTime === null ? signal : AbortSignal.any([signal, AbortSignal.timeout(maxTime)]);
@@ -115,7 +117,7 @@ async function fetchUrl(values: Values<typeof options>, url: URL, { stack, signa
     ...(body.stream === null ? {} : { body: body.stream }),
   });
   const failed = values.fail && response.status >= 400;
-  await using output: Output = await openOutput(values.output);
+  using output = Output.open(values.output);
   if (values.include || head) await output.write(heading(response));
   if (failed) {
     await response.body?.cancel();

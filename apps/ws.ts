@@ -14,6 +14,7 @@ import { logLevel, startLogging } from "./logging.ts";
 import { chooseNameServers, createResolver, dnsOption } from "./names.ts";
 import { type LinkSession, type Session, withLoopback, withStack } from "./session.ts";
 import { printLine } from "./transfer/output.ts";
+import { readTextFile } from "./transfer/text_file.ts";
 import { duration, port } from "./values.ts";
 import { WebSocketEcho } from "./ws/echo.ts";
 import { talk } from "./ws/terminal.ts";
@@ -103,7 +104,7 @@ async function connect(values: Values<typeof options>, url: URL, { stack, signal
     lookup,
     protocols: protocol,
     unsafelyIgnoreCertificateErrors: insecure,
-    ...(cacert === null ? {} : { caCerts: [await Deno.readTextFile(cacert)] }),
+    ...(cacert === null ? {} : { caCerts: [await readTextFile(cacert)] }),
   }).catch((error) => {
     throw new Error(`Cannot talk to ${url}: ${errorLine(error).replace(/^Cannot /, "cannot ")}`);
   });

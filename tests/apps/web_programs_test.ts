@@ -276,6 +276,27 @@ kernelTest(
     ),
 );
 
+kernelTest(
+  "a file that cannot be read or written is told in one line, with its name",
+  () =>
+    withKernelServer(async (origin) => {
+      const quiet = ["--control", "none", "--log-level", "error", "--host", "198.51.100.1/24"];
+      for (
+        const [name, ...args] of [
+          ["fetch", "--cacert", "/no/such/file", "https://192.0.2.1/"],
+          ["fetch", "--data", "@/no/such/file", `http://${origin}/`],
+          ["fetch", "--output", "/no/such/file", `http://${origin}/`],
+          ["ws", "connect", "--cacert", "/no/such/file", "wss://192.0.2.1/"],
+          ["http", "--cert", "/no/such/file", "--key", "/no/such/file"],
+        ] as const
+      ) {
+        const outcome = await runToEnd(name, ...args, ...quiet);
+        assertEquals([outcome.code, outcome.output, outcome.errors.length], [1, [], 1], args.join(" "));
+        assertMatch(outcome.errors[0]!, /annot (read|write) "\/no\/such\/file": there is no such file/, args.join(" "));
+      }
+    }),
+);
+
 kernelTest("fetch ends by Ctrl-C while nobody answers, and leaves no device behind", async () => {
   await using program = RunningProgram.start("fetch", "--control", "none", "--log-level", "info", "http://192.0.2.77/");
   await program.line(/Attached tap0/);
@@ -288,11 +309,13 @@ kernelTest("fetch ends by Ctrl-C while nobody answers, and leaves no device behi
 kernelTest("ws connect sends lines to a server and prints what it says", () =>
   withKernelServer(async (origin) => {
     const far = ["--control", "none", "--host", "198.51.100.1/24", "--gateway", "198.51.100.1", "--log-level", "error"];
-    const talk = (input: string) => runWithInput(input, "ws", "connect", `ws://${origin}/`, ...far);
+    const talk = (input: string, ...args: string[]) =>
+      runWithInput(input, "ws", "connect", `ws://${origin}/`, ...far, ...args);
     const ended = await talk("one\ntwo\nthree");
     assertEquals([ended.code, ended.output], [0, ["echo one", "echo two", "echo three"]]);
     assertEquals(ended.errors, [`Connected to ws://${origin}/`, "Closed: 1000"]);
-    const closed = await talk("one\nend\n");
+    // The input is over before the server closes: whoever does not wait closes, too.
+    const closed = await talk("one\nend\n", "--wait", "10");
     assertEquals([closed.code, closed.output, closed.errors.at(-1)], [1, ["echo one"], "Closed: 4000 as you wish"]);
     const wrong = await runWithInput("", "ws", "connect", "ws://192.0.2.1:8001/", ...far);
     assertEquals([wrong.code, wrong.errors.length], [1, 1]);

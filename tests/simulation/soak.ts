@@ -4,7 +4,16 @@
  * @module
  */
 
-import { ExitCode, InvalidValue, type Program, runProgram, toggle, UsageError, type Values } from "../../apps/cli.ts";
+import {
+  errorLine,
+  ExitCode,
+  InvalidValue,
+  type Program,
+  runProgram,
+  toggle,
+  UsageError,
+  type Values,
+} from "../../apps/cli.ts";
 import { duration, wholeNumber } from "../../apps/values.ts";
 import { drawCase, drawnCases, isCase, runCase } from "./cases.ts";
 import { replayCommand } from "./replay.ts";
@@ -62,9 +71,17 @@ const program: Program<typeof options> = {
 /** How much time of the processor may go by before signals are looked at, in milliseconds. */
 const turn = 100;
 
+function createFile(path: string): Deno.FsFile {
+  try {
+    return Deno.openSync(path, { write: true, create: true, truncate: true });
+  } catch (error) {
+    throw new Error(`Cannot write the capture "${path}": ${errorLine(error)}`);
+  }
+}
+
 /** Runs one case and writes its capture. */
 async function replay(name: string, values: Values<typeof options>): Promise<number> {
-  using file = values.pcap === null ? null : Deno.openSync(values.pcap, { write: true, create: true, truncate: true });
+  using file = values.pcap === null ? null : createFile(values.pcap);
   try {
     await runCase(name, {
       seed: values.seed,
