@@ -17,7 +17,6 @@ import { ControlBlock } from "./control_block.ts";
 import { ecnSetup } from "./ecn.ts";
 import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
 import { Flag } from "./header.ts";
-import { PathMtuSearch } from "./path_mtu_search.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentSource } from "./segment_writer.ts";
 import { State } from "./state.ts";
@@ -64,7 +63,6 @@ export class Connection extends ControlBlock
   #state: State = State.closed;
   #failure: Failure | null = null;
   #finished = false;
-  #pathMtuSearch: PathMtuSearch | null = null;
   #strayAcks: TokenBucket | null = null;
 
   /** A connection that has not begun. */
@@ -167,11 +165,6 @@ export class Connection extends ControlBlock
     this.sender.sendSyn(Flag.syn | Flag.ack | (this.ecn === null ? 0 : Flag.ece), this.now);
   }
 
-  /** Full segments time out again and again: the path may not carry them, and no router says so. */
-  fullSegmentsVanish(): void {
-    if (this.settings.pathMtuProbing) (this.#pathMtuSearch ??= new PathMtuSearch(this)).lower();
-  }
-
   /** The handshake is complete. */
   established(): void {
     this.setState(State.established);
@@ -261,7 +254,7 @@ export class Connection extends ControlBlock
   flush(): void {
     if (this.#finished || this.#state < State.synReceived) return;
     if (this.#state !== State.synReceived || this.openedFast) {
-      this.#pathMtuSearch?.update(this.now);
+      this.searchPathMtu();
       if (!this.pausing) this.sender.output(this.now);
       if (this.pausing) this.queueFlush();
     }
@@ -281,39 +274,9 @@ export class Connection extends ControlBlock
     else if (this.#state === State.closeWait) this.setState(State.lastAck);
   }
 
-  /** Bytes that can be received now. */
-  get receivable(): number {
-    return this.receiver.queued;
-  }
-
-  /** Whether nothing more will come. */
-  get ended(): boolean {
-    return this.receiver.finReached && this.receiver.queued === 0;
-  }
-
   /** Why the connection is over. */
   get failure(): Failure | null {
     return this.#failure;
-  }
-
-  /** Bytes taken for sending that are not acknowledged. */
-  get unacknowledged(): number {
-    return this.sender.queued;
-  }
-
-  /** Bytes taken for sending that have not been sent once. */
-  get unsent(): number {
-    return this.sender.unsent;
-  }
-
-  /** Copies received bytes into `target`, where they stay receivable, and returns how many. */
-  peek(target: Uint8Array): number {
-    return this.receiver.peek(target);
-  }
-
-  /** As {@linkcode UserConnection.expect}. */
-  expect(target: Uint8Array | null): void {
-    this.receiver.expect(target);
   }
 
   /** Copies received bytes into `target` and returns how many. */

@@ -14,6 +14,7 @@ import type { TcpContext } from "./context.ts";
 import type { Ecn } from "./ecn.ts";
 import { minimumHeaderBytes } from "./header.ts";
 import { timestampsBytes } from "./options.ts";
+import { PathMtuSearch } from "./path_mtu_search.ts";
 import { Receiver } from "./receive.ts";
 import { announcedSegmentBytes, largestSuperSegment } from "./segment_writer.ts";
 import { Sender, type Transmitter } from "./send.ts";
@@ -62,6 +63,7 @@ export abstract class ControlBlock implements Transmitter {
 
   #settings: Readonly<ConnectionSettings>;
   readonly #timestampOffset: number;
+  #pathMtuSearch: PathMtuSearch | null = null;
 
   /** That of a connection that has not begun. */
   constructor(
@@ -183,6 +185,46 @@ export abstract class ControlBlock implements Transmitter {
     // Peers and settings do not bring segments down to nothing; a link that is that small does.
     this.sender.resize(Math.max(Math.min(smallestSegmentBytes, byPath), most) - options);
     this.sender.superSegmentBytes = largestSuperSegment(this.path);
+  }
+
+  /** Full segments time out again and again: the path may not carry them, and no router says so. */
+  fullSegmentsVanish(): void {
+    if (this.#settings.pathMtuProbing) (this.#pathMtuSearch ??= new PathMtuSearch(this)).lower();
+  }
+
+  /** Goes on with the search for a larger segment size, if one is under way. */
+  searchPathMtu(): void {
+    this.#pathMtuSearch?.update(this.now);
+  }
+
+  /** Bytes that can be received now. */
+  get receivable(): number {
+    return this.receiver.queued;
+  }
+
+  /** Whether nothing more will come. */
+  get ended(): boolean {
+    return this.receiver.finReached && this.receiver.queued === 0;
+  }
+
+  /** Bytes taken for sending that are not acknowledged. */
+  get unacknowledged(): number {
+    return this.sender.queued;
+  }
+
+  /** Bytes taken for sending that have not been sent once. */
+  get unsent(): number {
+    return this.sender.unsent;
+  }
+
+  /** Copies received bytes into `target`, where they stay receivable, and returns how many. */
+  peek(target: Uint8Array): number {
+    return this.receiver.peek(target);
+  }
+
+  /** As {@linkcode Receiver.expect}. */
+  expect(target: Uint8Array | null): void {
+    this.receiver.expect(target);
   }
 }
 
