@@ -7,8 +7,22 @@
 
 import { add, before, distance, earlier, later, notAfter, notBefore } from "../../sequence.ts";
 
-/** The most ranges that are kept: a peer that makes more holes than that only hurts its own speed. */
-export const maximumRanges = 256;
+/** The most ranges that are kept in a small window. */
+export const fewestRanges = 256;
+
+/** One more may be kept for each so many bytes of a larger window. */
+const windowPerRange = 1024;
+
+/**
+ * The most ranges that are kept in a window of `bytes`: memory in proportion to what the window takes anyway. A slow start
+ * that fills a queue loses every second segment of a window, and what is not kept then has to be sent again.
+ */
+export function maximumRanges(bytes: number): number {
+  return Math.max(fewestRanges, Math.floor(bytes / windowPerRange));
+}
+
+/** The indices of the ranges that grew last, the last first, while blocks are chosen. */
+const latest: number[] = [];
 
 /** What all empty ranges share, so that connections without holes hold no memory. Never written to. */
 const none: number[] = [];
@@ -43,15 +57,18 @@ export class Ranges {
     return this.#ends[this.#ends.length - 1]!;
   }
 
-  /** Adds `[start, end)`, joining what it touches. Returns false, and changes nothing, when there are too many. */
-  add(start: number, end: number): boolean {
+  /**
+   * Adds `[start, end)`, joining what it touches. Returns false, and changes nothing, when there would be more than
+   * `most` ranges.
+   */
+  add(start: number, end: number, most: number = fewestRanges): boolean {
     const starts = this.#starts;
     const ends = this.#ends;
     const from = this.#firstEndingAtOrAfter(start);
     let to = from;
     while (to < starts.length && notAfter(starts[to]!, end)) to++;
     if (to === from) {
-      if (starts.length >= maximumRanges) return false;
+      if (starts.length >= most) return false;
       this.bytes += distance(end, start);
       if (starts === none) {
         this.#starts = [start];
@@ -132,18 +149,19 @@ export class Ranges {
    * section 4), and returns the number of blocks that `edges` now holds.
    */
   blocks(edges: Int32Array, block: number, limit: number): number {
-    let bound = Infinity;
-    while (block < limit) {
-      let latest = -1;
-      for (let index = 0; index < this.#touched.length; index++) {
-        const touched = this.#touched[index]!;
-        if (touched < bound && (latest < 0 || touched > this.#touched[latest]!)) latest = index;
-      }
-      if (latest < 0) break;
-      bound = this.#touched[latest]!;
-      edges[2 * block] = this.#starts[latest]!;
-      edges[2 * block + 1] = this.#ends[latest]!;
-      block++;
+    const touched = this.#touched;
+    const wanted = limit - block;
+    let found = 0;
+    for (let index = 0; index < touched.length; index++) {
+      const time = touched[index]!;
+      if (found === wanted && (found === 0 || time < touched[latest[found - 1]!]!)) continue;
+      let place = found < wanted ? found++ : found - 1;
+      for (; place > 0 && touched[latest[place - 1]!]! < time; place--) latest[place] = latest[place - 1]!;
+      latest[place] = index;
+    }
+    for (let place = 0; place < found; place++, block++) {
+      edges[2 * block] = this.#starts[latest[place]!]!;
+      edges[2 * block + 1] = this.#ends[latest[place]!]!;
     }
     return block;
   }

@@ -8,7 +8,7 @@
 import { add, after, before, distance, earlier, later, notAfter, notBefore } from "../../sequence.ts";
 import { AckNeed, AckPolicy } from "./ack_policy.ts";
 import { maximumSackBlocks } from "./options.ts";
-import { Ranges } from "./ranges.ts";
+import { maximumRanges, Ranges } from "./ranges.ts";
 import { ReceiveBuffer } from "./receive_buffer.ts";
 import type { RingStorage } from "./ring.ts";
 import type { Segment } from "./segment.ts";
@@ -322,7 +322,7 @@ export class Receiver {
       this.acks.need = AckNeed.now;
       // RFC 2883 section 4: the block behind the duplicate's is the one that it lies in.
       if (ranges.covers(start, end)) ranges.touch(start);
-      else if (ranges.add(start, end)) {
+      else if (ranges.add(start, end, maximumRanges(this.window))) {
         this.outOfOrderSegments++;
         this.#buffer.write(distance(start, this.rcvNxt), bytes, at, distance(end, start));
       }

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { below, SeededRandom } from "../../../stack/random.ts";
 import { add, distance } from "../../../stack/sequence.ts";
-import { maximumRanges, Ranges } from "../../../stack/transport/tcp/ranges.ts";
+import { fewestRanges, maximumRanges, Ranges } from "../../../stack/transport/tcp/ranges.ts";
 
 /** Blocks as pairs of edges, relative to `base`. */
 function blocks(ranges: Ranges, limit = 4, base = 0): [number, number][] {
@@ -39,7 +39,7 @@ for (const base of [0, 1000, 0x7fff_ffff - 200, 0xffff_ffff - 200]) {
           else expected.push([number, number + 1]);
         }
         assertEquals(
-          blocks(ranges, maximumRanges, base).sort((left, right) => left[0] - right[0]),
+          blocks(ranges, fewestRanges, base).sort((left, right) => left[0] - right[0]),
           expected,
         );
         assertEquals([ranges.count, ranges.bytes], [expected.length, model.size]);
@@ -89,13 +89,22 @@ Deno.test("blocks are appended behind those that are there", () => {
   assertEquals([...edges.subarray(0, 4)], [1, 2, 10, 20]);
 });
 
+Deno.test("a window of megabytes may have more holes than a small one: every second segment of it may be lost", () => {
+  assertEquals([0, 65_536, 1 << 20, 4 << 20].map(maximumRanges), [fewestRanges, fewestRanges, 1024, 4096]);
+  const ranges = new Ranges();
+  for (let range = 0; range < 2000; range++) {
+    assertEquals(ranges.add(2896 * range, 2896 * range + 1448, maximumRanges(2000 * 2896)), true);
+  }
+  assertEquals(blocks(ranges, 3), [1999, 1998, 1997].map((range) => [2896 * range, 2896 * range + 1448]));
+});
+
 Deno.test("there is a limit, beyond which only what joins ranges is taken", () => {
   const ranges = new Ranges();
-  for (let range = 0; range < maximumRanges; range++) assertEquals(ranges.add(10 * range, 10 * range + 5), true);
+  for (let range = 0; range < fewestRanges; range++) assertEquals(ranges.add(10 * range, 10 * range + 5), true);
   assertEquals(ranges.add(100_000, 100_001), false);
-  assertEquals([ranges.count, ranges.bytes], [maximumRanges, 5 * maximumRanges]);
+  assertEquals([ranges.count, ranges.bytes], [fewestRanges, 5 * fewestRanges]);
   assertEquals(ranges.add(5, 10), true);
-  assertEquals(ranges.count, maximumRanges - 1);
+  assertEquals(ranges.count, fewestRanges - 1);
   assertEquals(ranges.add(100_000, 100_001), true);
   ranges.clear();
   assertEquals([ranges.count, ranges.bytes, blocks(ranges).length], [0, 0, 0]);

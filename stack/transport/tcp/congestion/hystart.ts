@@ -12,7 +12,11 @@ const minimumThreshold = 4;
 const maximumThreshold = 16;
 /** The growth that counts is the last round's minimum divided by this. */
 const thresholdDivisor = 8;
-/** Samples that a round needs before it is judged. */
+/**
+ * Samples that are judged together: RFC 9406 waits for so many and judges the smallest sample of the round, which is its
+ * first where a queue builds up. Here each group of so many is judged by its own smallest, so that a queue is noticed
+ * in the round in which it builds up, and not in the next one, when twice as much is on its way.
+ */
 const samplesNeeded = 8;
 /** Conservative slow start grows this many times slower. */
 const conservativeDivisor = 4;
@@ -40,6 +44,8 @@ export class HyStart {
   #windowEnd = 0;
   #lastRoundMinimum = Infinity;
   #roundMinimum = Infinity;
+  /** Of the present group of samples, the smallest, and how many there are. */
+  #minimum = Infinity;
   #samples = 0;
   #conservative = false;
   #baseline = Infinity;
@@ -48,7 +54,11 @@ export class HyStart {
   /** Begins anew: slow start begins after a time-out or a long idle time. */
   restart(): void {
     this.#begun = false;
-    this.#lastRoundMinimum = this.#roundMinimum = this.#baseline = Infinity;
+    this.#lastRoundMinimum =
+      this.#roundMinimum =
+      this.#minimum =
+      this.#baseline =
+        Infinity;
     this.#samples = 0;
     this.#conservative = false;
     this.#roundsLeft = conservativeRounds;
@@ -62,26 +72,29 @@ export class HyStart {
     advice.done = false;
     if (!this.#begun || notBefore(sndUna, this.#windowEnd)) this.#startRound(sndNxt);
     this.#roundMinimum = Math.min(this.#roundMinimum, rtt);
-    this.#samples++;
-    if (this.#samples >= samplesNeeded && this.#roundMinimum !== Infinity && this.#lastRoundMinimum !== Infinity) {
-      if (!this.#conservative) {
-        const threshold = Math.max(
-          minimumThreshold,
-          Math.min(this.#lastRoundMinimum / thresholdDivisor, maximumThreshold),
-        );
-        if (this.#roundMinimum >= this.#lastRoundMinimum + threshold) {
-          this.#conservative = true;
-          this.#baseline = this.#roundMinimum;
-          this.#roundsLeft = conservativeRounds;
-        }
-      } else if (this.#roundMinimum < this.#baseline) {
-        // The growth was jitter: resume slow start.
-        this.#conservative = false;
-        this.#baseline = Infinity;
-      }
+    this.#minimum = Math.min(this.#minimum, rtt);
+    if (++this.#samples === samplesNeeded) {
+      this.#judge(sndNxt);
+      this.#samples = 0;
+      this.#minimum = Infinity;
     }
     advice.factor = this.#conservative ? 1 / conservativeDivisor : 1;
     return advice;
+  }
+
+  #judge(sndNxt: number): void {
+    if (this.#lastRoundMinimum === Infinity || this.#roundMinimum === Infinity) return;
+    if (this.#conservative) {
+      // The growth was jitter: resume slow start.
+      if (this.#roundMinimum < this.#baseline) this.#conservative = false;
+      return;
+    }
+    const threshold = Math.max(minimumThreshold, Math.min(this.#lastRoundMinimum / thresholdDivisor, maximumThreshold));
+    if (this.#minimum < this.#lastRoundMinimum + threshold) return;
+    this.#baseline = this.#minimum;
+    this.#startRound(sndNxt);
+    this.#conservative = true;
+    this.#roundsLeft = conservativeRounds;
   }
 
   #startRound(sndNxt: number): void {
@@ -89,7 +102,7 @@ export class HyStart {
     this.#begun = true;
     this.#windowEnd = sndNxt;
     this.#lastRoundMinimum = this.#roundMinimum;
-    this.#roundMinimum = Infinity;
+    this.#roundMinimum = this.#minimum = Infinity;
     this.#samples = 0;
   }
 }

@@ -58,6 +58,16 @@ Deno.test("growth of less than 4 ms never counts, of 16 ms always", () => {
   assertEquals(long.round(532).factor, 0.25);
 });
 
+Deno.test("a queue that builds up within a round is noticed in that round", () => {
+  const hyStart = new HyStart();
+  for (let ack = 0; ack < 16; ack++) assertEquals(hyStart.acknowledged(100, ack, 100).factor, 1);
+  // Of 2 ms more each: of the first eight the smallest is as before, of the next eight 16 ms above it.
+  const factors = Array.from({ length: 16 }, (_, ack) => hyStart.acknowledged(100 + 2 * ack, 100 + ack, 400).factor);
+  assertEquals(factors, [...Array(15).fill(1), 0.25]);
+  // What has come since is judged anew: the smallest sample of the round was from before the queue.
+  for (let ack = 16; ack < 32; ack++) assertEquals(hyStart.acknowledged(132, 100 + ack, 400).factor, 0.25);
+});
+
 Deno.test("a round of fewer than eight samples is not judged", () => {
   const hyStart = new HyStart();
   for (let ack = 0; ack < 10; ack++) hyStart.acknowledged(50, ack, 100);
