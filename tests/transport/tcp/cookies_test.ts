@@ -42,6 +42,16 @@ Deno.test("a cookie is worth nothing for another port, address, sequence number 
   assertEquals(new SynCookies(clock, new SeededRandom(2)).check(local, remote, 7, cookie), null);
 });
 
+Deno.test("an old cookie whose counter was put forward is worth nothing", () => {
+  const clock = new VirtualClock(1000);
+  const cookies = new SynCookies(clock, new SeededRandom(1));
+  const cookie = cookies.make(local, remote, 7, 1460);
+  clock.set(1000 + 128_000);
+  for (let steps = 1; steps <= 3; steps++) {
+    assertEquals(cookies.check(local, remote, 7, (cookie + steps * 2 ** 24) >>> 0), null);
+  }
+});
+
 Deno.test("guesses are hardly ever right", () => {
   const cookies = new SynCookies(new VirtualClock(1000), new SeededRandom(1));
   const random = new SeededRandom(3);

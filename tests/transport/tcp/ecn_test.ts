@@ -94,3 +94,13 @@ tcpTest("echoes mean nothing where it was not agreed on", (t) => {
   assertEquals(t.connection.info().congestionWindow >= congestionWindow, true);
   assertEquals(flagBits("EW") & 0xff, 0xc0);
 });
+
+tcpTest("a mark on an empty segment is not echoed: nothing could be sent more slowly (RFC 3168 6.1.4)", (t) => {
+  acceptEcn(t);
+  t.trafficClass = 3;
+  t.receives(". 1:1(0) ack 1");
+  t.trafficClass = 0;
+  t.receives("P. 1:11(10) ack 1").wait(100);
+  assertEquals(t.takeSent().map(({ flags }) => flags), ["."]);
+  assertEquals(t.read(), 10);
+});

@@ -174,3 +174,14 @@ Deno.test("taking back without a congestion, or twice, changes nothing", () => {
   one.cubic.undone();
   for (let round = 0; round < 10; round++) assertAlmostEquals(one.round().size, other.round().size, 1e-6);
 });
+
+Deno.test("the target is never more than half a window away, however long ago the last loss was (RFC 9438 4.2)", () => {
+  const flow = new Flow(100, 100).lose();
+  flow.acknowledge(segment);
+  // A path on which each round trip takes ten seconds: the cubic function is far ahead.
+  for (let sample = 0; sample < 200; sample++) flow.rtt.sample(10_000, 0);
+  flow.now += 10_000;
+  const before = flow.size;
+  flow.acknowledge(flow.window.size);
+  assertAlmostEquals(flow.size, 1.5 * before, 0.01);
+});

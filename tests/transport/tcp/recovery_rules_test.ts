@@ -1,0 +1,82 @@
+import { assertEquals } from "@std/assert";
+import { Reno } from "../../../stack/transport/tcp/congestion/reno.ts";
+import { type Harness, tcpTest } from "./harness.ts";
+
+const selective = "mss 1000,nop,nop,sackOK,nop,wscale 7";
+const reno = { congestionControl: () => new Reno() };
+
+/** Ten segments of 1000 bytes are out, and nothing waits. */
+function tenOut(t: Harness, options = selective): Harness {
+  t.accept(options).write(10_000);
+  assertEquals(t.takeSent().length, 10);
+  return t.wait(100);
+}
+
+/** The first of ten segments is found lost and sent again; then all of them are acknowledged. */
+function repaired(t: Harness): Harness {
+  tenOut(t);
+  for (const end of [2001, 3001, 4001]) t.receives(`. 1:1(0) ack 1 <nop,nop,sack 1001:${end}>`);
+  t.sends(". 1:1001(1000) ack 1");
+  t.wait(100).receives(". 1:1(0) ack 10001").takeSent();
+  assertEquals([t.connection.info().congestionState, t.connection.info().slowStartThreshold], ["open", 5000]);
+  return t;
+}
+
+tcpTest("a duplicate that is reported a round trip after the repair takes it back (RFC 3708)", (t) => {
+  repaired(t).receives(". 1:1(0) ack 10001 <nop,nop,sack 1:1001>").takeSent();
+  assertEquals(t.connection.info().slowStartThreshold, Infinity);
+}, reno);
+
+tcpTest("one that is reported when later data have been acknowledged takes nothing back", (t) => {
+  repaired(t).write(1000);
+  t.takeSent();
+  t.receives(". 1:1(0) ack 11001").receives(". 1:1(0) ack 11001 <nop,nop,sack 1:1001>").takeSent();
+  assertEquals(t.connection.info().slowStartThreshold, 5000);
+}, reno);
+
+tcpTest("one from behind the data that were repaired takes nothing back", (t) => {
+  repaired(t).write(1000);
+  t.takeSent();
+  t.receives(". 1:1(0) ack 10001 <nop,nop,sack 10001:11001>");
+  t.receives(". 1:1(0) ack 11001 <nop,nop,sack 10001:11001>").takeSent();
+  assertEquals(t.connection.info().slowStartThreshold, 5000);
+}, reno);
+
+tcpTest("the tail is not probed while selective acknowledgements show a hole (RFC 8985 7.2)", (t) => {
+  tenOut(t).receives(". 1:1(0) ack 1 <nop,nop,sack 9001:10001>").takeSent();
+  assertEquals(t.connection.sender.tailProbeDelay(200), Infinity);
+  t.wait(1000).takeSent();
+  assertEquals(t.tcp.counters.tailProbes, 0);
+});
+
+tcpTest("outside a repair the window grows by what is acknowledged cumulatively (RFC 5681 3.1)", (t) => {
+  tenOut(t);
+  const { congestionWindow } = t.connection.info();
+  t.receives(". 1:1(0) ack 1001 <nop,nop,sack 2001:3001>").takeSent();
+  assertEquals(t.connection.info().congestionWindow, congestionWindow + 1000);
+  t.receives(". 1:1(0) ack 3001").takeSent();
+  assertEquals(t.connection.info().congestionWindow, congestionWindow + 3000);
+}, reno);
+
+tcpTest("the loss of the one segment that tries a larger size is no congestion (RFC 4821 7.3)", (t) => {
+  tenOut(t);
+  const { congestionWindow } = t.connection.info();
+  t.receives(". 1:1(0) ack 10001").takeSent();
+  const grown = t.connection.info().congestionWindow;
+  assertEquals(grown > congestionWindow, true);
+  t.connection.send(new Uint8Array(0));
+  const { sender } = t.connection;
+  // What waits is held back, so that the first of it can go as a probe.
+  sender.corked = true;
+  t.write(900);
+  sender.corked = false;
+  assertEquals(sender.probeSize(900, t.time.now), true);
+  t.takeSent();
+  t.write(5000);
+  t.takeSent();
+  t.wait(10);
+  for (const end of [11_901, 12_901, 13_901]) t.receives(`. 1:1(0) ack 10001 <nop,nop,sack 10901:${end}>`);
+  t.takeSent();
+  assertEquals([sender.recovery.sizeProbe, t.connection.info().slowStartThreshold], ["lost", Infinity]);
+  t.receives(". 1:1(0) ack 15901");
+}, reno);
