@@ -14,14 +14,8 @@
  * @module
  */
 
-export {
-  type DuplexConn,
-  Socket,
-  type SocketAddress,
-  type SocketConnectOptions,
-  type SocketOptions,
-  toDuplex,
-} from "./duplex.ts";
+export { Socket, toDuplex } from "./duplex.ts";
 export type { Lookup, TcpNetwork } from "./network.ts";
 export type { NodeError } from "./node_error.ts";
 export { type ConnSource, serveConnections } from "./node_server.ts";
+export type { DuplexConn, SocketAddress, SocketConnectOptions, SocketOptions } from "./socket_types.ts";
