@@ -18,6 +18,7 @@
  * | `tcp:state_updated`                | `old`, `new`: states by the names of RFC 9293                               |
  * | `recovery:metrics_updated`         | those members of {@linkcode ConnectionMetrics} that have changed            |
  * | `recovery:congestion_state_updated`| `old`, `new`: `open`, `disorder`, `recovery` or `loss`                      |
+ * | `recovery:packet_lost`             | `seq`, `len`: what is believed lost, in sequence numbers; a FIN counts as 1 |
  * | `tcp:connection_closed`            | `failure`: the reason, absent after a regular close                         |
  *
  * A segment has `seq`, `len` (bytes of payload), `flags` (as tcpdump writes them: `S.`, `P.`, `F.`), `ack` (absent
@@ -35,7 +36,7 @@ import type { Clock } from "./clock.ts";
 import { describeFlags } from "./describe/segment.ts";
 import type { Packet } from "./packet.ts";
 import { RelativeSequence } from "./relative_sequence.ts";
-import { add, notBefore } from "./sequence.ts";
+import { add, distance, notBefore } from "./sequence.ts";
 import { formatEndpoint } from "./transport/endpoint.ts";
 import {
   acknowledgementNumber,
@@ -226,6 +227,13 @@ export class ConnectionLog implements TcpTrace {
     const failure = connection.failure?.message;
     this.#write(logged, "tcp:connection_closed", failure === undefined ? {} : { failure });
     this.#connections.set(connection, null);
+  }
+
+  /** As {@linkcode TcpTrace.lost}: logs what is believed lost. */
+  lost(connection: UserConnection, start: number, end: number): void {
+    const logged = this.#find(connection);
+    if (logged === null) return;
+    this.#write(logged, "recovery:packet_lost", { seq: logged.sent.of(start), len: distance(end, start) });
   }
 
   /** As {@linkcode TcpTrace.updated}: logs what has changed since the connection's last event. */

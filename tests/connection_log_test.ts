@@ -62,6 +62,20 @@ Deno.test("the first line describes the file, and says when the clock stood at 0
   assertEquals(reference_time.wall_clock_time, "2026-10-14T17:46:40.000Z");
 });
 
+Deno.test("what is believed lost is logged before it is sent again, and counts up to the connection's own figure", async () => {
+  const { events, connection } = await logTransfer(new World(lossy), { bytes: 300_000 });
+  const losses = named(events, "recovery:packet_lost");
+  assert(losses.length > 0);
+  assertEquals(losses.length, connection.info().segmentsLost);
+  for (const { time, data } of losses) {
+    const repaired = events.some((event) =>
+      event.name === "tcp:segment_sent" && event.time >= time && event.data.retransmission === true &&
+      Number(event.data.seq) <= Number(data.seq)
+    );
+    assert(repaired, JSON.stringify(data));
+  }
+});
+
 Deno.test("a connection without loss: handshake, data, close, counted from the SYNs", async () => {
   const world = new World({ seed: 1, impairments: { delay: 10 } });
   const { events } = await logTransfer(world, { bytes: 1000 });
