@@ -146,7 +146,8 @@ export type {
 export type { PingError, PingEvent, PingOptions, PingReply, PingTimeout } from "./stack/socket/ping.ts";
 export type { KeepAliveOptions, TcpConn } from "./stack/socket/tcp_conn.ts";
 export type { TcpListener } from "./stack/socket/tcp_listener.ts";
-export { type AttachOptions, Stack, type StackOptions } from "./stack/stack.ts";
+export { Stack } from "./stack/stack.ts";
+export type { AttachOptions, StackOptions } from "./stack/stack_options.ts";
 export { Timer, Timers } from "./stack/timers.ts";
 export { type Endpoint, formatEndpoint } from "./stack/transport/endpoint.ts";
 export {

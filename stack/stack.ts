@@ -12,7 +12,7 @@ import { EventLoop } from "./event_loop.ts";
 import { ProtocolGraph } from "./graph.ts";
 import type { Device } from "./link/device.ts";
 import { LoopbackDevice } from "./link/loopback.ts";
-import { Nic, type NicOptions } from "./link/nic.ts";
+import { Nic } from "./link/nic.ts";
 import type { Logger } from "./logger.ts";
 import type { Neighbors } from "./network/neighbors.ts";
 import { Routes } from "./network/routes.ts";
@@ -37,46 +37,13 @@ import { ping, type PingEvent, type PingOptions } from "./socket/ping.ts";
 import { probeAddress } from "./socket/probe_address.ts";
 import type { TcpConn } from "./socket/tcp_conn.ts";
 import { listenTcp, type TcpListener } from "./socket/tcp_listener.ts";
+import type { AttachOptions, StackOptions } from "./stack_options.ts";
 import { StackWork } from "./stack_work.ts";
 import { Timers } from "./timers.ts";
 import type { Ports } from "./transport/ports.ts";
-import type { TcpConfiguration } from "./transport/tcp/configuration.ts";
 import type { Tcp } from "./transport/tcp/tcp.ts";
 import type { TcpTrace } from "./transport/tcp/trace.ts";
 import type { Udp } from "./transport/udp.ts";
-
-/** Options of {@linkcode Stack}. */
-export interface StackOptions {
-  /** Who is told of devices that come and go. Default: nobody. */
-  logger?: Logger;
-  /** Where unpredictable numbers come from. Default: the platform's cryptographic generator. */
-  random?: Random;
-  /** Timers, and through them the clock, to share with other stacks. Default: timers on the system's clock. */
-  timers?: Timers;
-  /** Run by itself. Default true; a simulation says false and calls {@linkcode Stack.step}. */
-  eventLoop?: boolean;
-  /**
-   * How long to go on looking for work before sleeping, in microseconds: costs processor time, saves the time that
-   * waking up takes. 0 turns it off. Default 50.
-   */
-  busyPoll?: number;
-  /** The most memory for packets, in bytes. Default 64 MiB. */
-  packetMemory?: number;
-  /** Forward packets between interfaces; see {@linkcode Stack.forwarding}. Default false. */
-  forwarding?: boolean;
-  /** Settings of TCP. */
-  tcp?: TcpConfiguration;
-}
-
-/** Options of {@linkcode Stack.attach}. */
-export interface AttachOptions extends NicOptions {
-  /** Addresses with prefix lengths, for example `192.0.2.2/24`. */
-  addresses?: string[];
-  /** The router for everything that is not on the link. */
-  gateway?: string;
-  /** Name of the interface for people. Default: the device's. */
-  name?: string;
-}
 
 /**
  * A TCP/IP stack. It has a loopback interface (127.0.0.1) from the beginning; {@linkcode Stack.attach} adds others. It

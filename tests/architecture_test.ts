@@ -8,8 +8,8 @@ const ranks: readonly (readonly [pattern: RegExp, rank: number])[] = [
   [/^stack\/link\//, 1],
   [/^stack\/network\//, 2],
   [/^stack\/transport\//, 3],
-  // The data path wired, without the sockets.
-  [/^stack\/graph\.ts$/, 3.5],
+  // The data path wired, without the sockets; and what that can be told.
+  [/^stack\/(graph|stack_options)\.ts$/, 3.5],
   [/^stack\/socket\//, 4],
   // What looks at all layers, or drives them, from outside.
   [/^stack\/(describe|connection_log|snapshot)/, 5],

@@ -22,7 +22,8 @@
 
 import type { TcpConnectOptions } from "../socket/options.ts";
 import type { TcpConn } from "../socket/tcp_conn.ts";
-import { Stack as TcpIpStack, type StackOptions as TcpIpOptions } from "../stack.ts";
+import { Stack as TcpIpStack } from "../stack.ts";
+import type { StackOptions as TcpIpOptions } from "../stack_options.ts";
 import { DnsResolver, type DnsResolverOptions, resolveDns, type ResolveDnsOptions } from "./dns_resolver.ts";
 import type { DnsRecordType, DnsRecordTypes } from "./dns_records.ts";
 import { connectToHost } from "./host_connect.ts";

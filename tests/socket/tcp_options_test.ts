@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { SeededRandom } from "../../stack/random.ts";
 import type { TcpConn } from "../../stack/socket/tcp_conn.ts";
-import { Stack, type StackOptions } from "../../stack/stack.ts";
+import { Stack } from "../../stack/stack.ts";
+import type { StackOptions } from "../../stack/stack_options.ts";
 import { assertRejectsNamed } from "../helpers/errors.ts";
 import { VirtualTime } from "../helpers/virtual_time.ts";
 
