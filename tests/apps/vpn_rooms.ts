@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TokenStore } from "../../apps/vpn/token_store.ts";
 import { Rtnetlink } from "../../ffi/rtnetlink.ts";
 import { run } from "../kernel/namespace.ts";
 import { lines, type Outcome, programCommand, RunningProgram } from "./run_program.ts";
@@ -115,9 +116,9 @@ export class VpnServer implements AsyncDisposable {
   static async start(names: readonly string[], ...args: string[]): Promise<VpnServer> {
     const server = new VpnServer(await Deno.makeTempDir({ prefix: "tapstack-" }), args);
     try {
+      using store = new TokenStore(`${server.#folder}/vpn.sqlite`);
       for (const name of names) {
-        const { output } = await server.run("token", "create", name);
-        await Deno.writeTextFile(server.tokenFile(name), output[0]!);
+        await Deno.writeTextFile(server.tokenFile(name), store.create(name, { days: null, address: null }));
       }
       await server.restart();
       return server;
