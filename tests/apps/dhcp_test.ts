@@ -252,6 +252,51 @@ kernelTest(
   { programs: ["dnsmasq", "ip"] },
 );
 
+kernelTest(
+  "on an interface of the host, whose Ethernet address it shares, a stack gets a lease of its own",
+  async () => {
+    // A server far away: its namespace is that of a process.
+    await run("ip", "link", "add", "near7", "type", "veth", "peer", "name", "far7");
+    const range = "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,120";
+    const folder = await Deno.makeTempDir({ prefix: "tapstack-dhcp-" });
+    const far = `tapstack-far-${Deno.pid}`;
+    await run("ip", "netns", "add", far);
+    const args = [
+      ...["netns", "exec", far, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--port=0"],
+      ...["--interface=far7", "--bind-interfaces", "--no-ping", range, `--dhcp-leasefile=${folder}/leases`],
+    ];
+    try {
+      await run("ip", "link", "set", "far7", "netns", far);
+      await run("ip", "-n", far, "address", "add", "192.0.2.9/24", "dev", "far7");
+      for (const end of [["link", "set", "near7", "up"], ["-n", far, "link", "set", "far7", "up"]]) {
+        await run(
+          "ip",
+          ...end,
+        );
+      }
+      const server = new Deno.Command("ip", { args, stdout: "null", stderr: "null" }).spawn();
+      try {
+        await run("udhcpc", "-f", "-q", "-i", "near7", "-s", "/bin/true", "-t", "10", "-T", "1");
+        const client = ["client", "--interface", "near7", "--once", "--json", "--no-probe", "--control", "none"];
+        const { code, output, errors } = await runToEnd("dhcp", ...client);
+        assertEquals([code, errors], [0, []]);
+        const leases = (await Deno.readTextFile(`${folder}/leases`)).trim().split("\n").map((line) => line.split(" "));
+        const [[, mac, hosts]] = leases as [string[]];
+        assertEquals(leases.length, 1);
+        assertEquals(JSON.parse(output[0]!).address === `${hosts}/24`, false);
+        assertMatch(mac!, /^[0-9a-f:]{17}$/);
+      } finally {
+        server.kill("SIGTERM");
+        await server.status;
+      }
+    } finally {
+      await run("ip", "netns", "delete", far);
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+  { programs: ["dnsmasq", "udhcpc", "ip"] },
+);
+
 kernelTest("dhcp client says in one line that nobody answers; a signal ends it", async () => {
   const { code, errors } = await runToEnd("dhcp", "client", "--timeout", "100ms", "--control", "none");
   assertEquals([code, errors.length], [1, 1]);

@@ -4,18 +4,20 @@
  * @module
  */
 
-import { IpAddress } from "../../address.ts";
-import { abortError, makeError } from "../../errors.ts";
+import type { IpAddress } from "../../address.ts";
+import { makeError } from "../../errors.ts";
 import type { Nic } from "../../link/nic.ts";
 import type { Path } from "../../network/path.ts";
 import { CryptoRandom, fraction, type Random } from "../../random.ts";
 import type { Timer } from "../../timers.ts";
+import { bestOf, expects, isReplyTo } from "./client_answers.ts";
 import { ClientMessages } from "./client_messages.ts";
-import { Configuration } from "./configuration.ts";
 import type { DhcpClientCounters, DhcpClientOptions, DhcpState } from "./client_options.ts";
-import { type DhcpLease, isHost, leaseFrom } from "./lease.ts";
-import { type DhcpMessage, MessageType, Operation } from "./message.ts";
-import { addressOf, OptionCode, textOf } from "./options.ts";
+import { Configuration } from "./configuration.ts";
+import { type DhcpLease, leaseFrom, parseHost } from "./lease.ts";
+import { LeaseWaiters } from "./lease_waiters.ts";
+import { type DhcpMessage, MessageType } from "./message.ts";
+import { OptionCode, textOf } from "./options.ts";
 import { renewalDelay, retransmissionDelay } from "./retransmission.ts";
 import { type DhcpNetwork, DhcpPort, DhcpSocket } from "./socket.ts";
 
@@ -34,11 +36,6 @@ const releaseLook = 10;
 
 /** Offers that are kept to choose from. */
 const mostOffers = 16;
-
-interface Waiter {
-  readonly resolve: (lease: DhcpLease) => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /**
  * Leases an address for an interface, gives it to the interface with its routes and its MTU, and renews the lease until
@@ -65,9 +62,9 @@ export class DhcpClient implements AsyncDisposable {
   readonly #configuration: Configuration;
   readonly #socket: DhcpSocket;
   readonly #timer: Timer;
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new LeaseWaiters();
   readonly #stopping = new AbortController();
-  #released = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<void>();
   #state: DhcpState = "init";
   #lease: DhcpLease | null = null;
   /** The address to ask for, or null for any. */
@@ -82,8 +79,7 @@ export class DhcpClient implements AsyncDisposable {
   /** `secs` of the last discovery, which the request repeats (RFC 2131 section 3.1, step 3). */
   #seconds = 0;
   #sentAt = 0;
-  /** When the lease is to be renewed, rebound, and given up. */
-  #renewAt = Infinity;
+  /** When the lease is to be rebound, and given up. */
   #rebindAt = Infinity;
   #expireAt = Infinity;
   /** Refusals in a row. */
@@ -145,21 +141,8 @@ export class DhcpClient implements AsyncDisposable {
    * @throws {Deno.errors.Interrupted} If the client is stopped, or its stack closed.
    */
   async bound(options: { signal?: AbortSignal } = {}): Promise<DhcpLease> {
-    const { signal } = options;
-    if (signal?.aborted) throw abortError(signal);
-    if (this.#lease !== null) return this.#lease;
-    if (this.#isEnding) throw this.#interrupted();
-    const { promise, resolve, reject } = Promise.withResolvers<DhcpLease>();
-    const waiter = { resolve, reject };
-    const onAbort = () => reject(abortError(signal!));
-    this.#waiters.add(waiter);
-    signal?.addEventListener("abort", onAbort);
-    try {
-      return await promise;
-    } finally {
-      this.#waiters.delete(waiter);
-      signal?.removeEventListener("abort", onAbort);
-    }
+    if (this.#lease === null && this.#isEnding) throw this.#interrupted();
+    return await this.#waiters.wait(this.#lease, options.signal);
   }
 
   /** Asks the server for more time now. Returns false where there is no lease that could be renewed. */
@@ -179,9 +162,7 @@ export class DhcpClient implements AsyncDisposable {
     if (lease === null) {
       this.#finish();
     } else {
-      const { address } = lease.address;
-      const payload = this.#messages.release(this.#random.uint32(), lease);
-      this.#releasePath = this.#socket.send(payload, address, lease.server, DhcpPort.server);
+      this.#releasePath = this.#messages.release(this.#socket, this.#random.uint32(), lease);
       this.counters.sent++;
       this.#sentAt = this.#now;
       this.#enter("releasing");
@@ -233,34 +214,30 @@ export class DhcpClient implements AsyncDisposable {
     const now = this.#sentAt = this.#now;
     this.#transmissions++;
     this.counters.sent++;
-    const { unspecified4 } = IpAddress;
+    const socket = this.#socket;
     const head = { transaction: this.#transaction, seconds: Math.floor((now - this.#beganAt) / 1000) };
+    let wait = retransmissionDelay(this.#transmissions, this.#random);
     switch (this.#state) {
       case "selecting":
         this.#seconds = head.seconds;
-        this.#socket.broadcast(this.#messages.discover(head, this.#wanted), unspecified4, DhcpPort.server);
+        this.#messages.discover(socket, head, this.#wanted);
         break;
-      case "requesting": {
-        const payload = this.#messages.request({ ...head, seconds: this.#seconds }, this.#offer!);
-        this.#socket.broadcast(payload, unspecified4, DhcpPort.server);
+      case "requesting":
+        this.#messages.request(socket, { ...head, seconds: this.#seconds }, this.#offer!);
         break;
-      }
       case "rebooting":
-        this.#socket.broadcast(this.#messages.reboot(head, this.#wanted!), unspecified4, DhcpPort.server);
+        this.#messages.reboot(socket, head, this.#wanted!);
         break;
-      default:
-        return this.#transmitRenewal(head, this.#lease!);
+      case "renewing":
+        this.#messages.renew(socket, head, this.#lease!);
+        wait = renewalDelay(this.#rebindAt - now);
+        break;
+      case "rebinding":
+        this.#messages.rebind(socket, head, this.#lease!);
+        wait = renewalDelay(this.#expireAt - now);
+        break;
     }
-    this.#timer.start(retransmissionDelay(this.#transmissions, this.#random));
-  }
-
-  #transmitRenewal(head: { transaction: number; seconds: number }, { address: { address }, server }: DhcpLease): void {
-    const payload = this.#messages.renew(head, address);
-    const renewing = this.#state === "renewing";
-    if (renewing) this.#socket.send(payload, address, server, DhcpPort.server);
-    else this.#socket.broadcast(payload, address, DhcpPort.server);
-    const end = renewing ? this.#rebindAt : this.#expireAt;
-    this.#timer.start(renewalDelay(end - this.#now));
+    this.#timer.start(wait);
   }
 
   /** What there is to do when nothing has come in time. */
@@ -287,9 +264,8 @@ export class DhcpClient implements AsyncDisposable {
   }
 
   #receive(message: DhcpMessage): void {
-    const isOurs = message.operation === Operation.reply && message.transaction === this.#transaction &&
-      message.clientHardware.equals(this.nic.mac!);
-    if (!isOurs || !this.#expects(message)) {
+    const isOurs = isReplyTo(message, this.#transaction, this.nic.mac!);
+    if (!isOurs || !expects(this.#state, message, this.#offer)) {
       this.counters.ignored++;
       return;
     }
@@ -301,24 +277,6 @@ export class DhcpClient implements AsyncDisposable {
     else this.#noteGrant(lease);
   }
 
-  #expects({ type, options }: DhcpMessage): boolean {
-    switch (this.#state) {
-      case "selecting":
-        return type === MessageType.offer;
-      case "requesting": {
-        const server = addressOf(options, OptionCode.serverIdentifier);
-        const isChosen = server === null || server.equals(this.#offer!.server);
-        return isChosen && (type === MessageType.ack || type === MessageType.nak);
-      }
-      case "rebooting":
-      case "renewing":
-      case "rebinding":
-        return type === MessageType.ack || type === MessageType.nak;
-      default:
-        return false;
-    }
-  }
-
   #noteOffer(offer: DhcpLease): void {
     if (this.#offers.length < mostOffers) this.#offers.push(offer);
     const { offerWait = 0 } = this.#options;
@@ -327,11 +285,8 @@ export class DhcpClient implements AsyncDisposable {
   }
 
   #takeOffer(): void {
-    const offers = this.#offers;
-    const { chooseOffer } = this.#options;
-    const previous = this.#wanted;
-    this.#offer = chooseOffer?.(offers) ??
-      offers.find(({ address }) => previous !== null && address.address.equals(previous)) ?? offers[0]!;
+    const { chooseOffer = (offers) => bestOf(offers, this.#wanted) } = this.#options;
+    this.#offer = chooseOffer(this.#offers);
     this.#begin("requesting");
   }
 
@@ -358,8 +313,7 @@ export class DhcpClient implements AsyncDisposable {
         if (owner === null) return this.#bind(lease);
         this.counters.declined++;
         this.#options.logger?.warn(`Declined ${address}, which ${lease.server} offered: ${owner} has it`);
-        const payload = this.#messages.decline(this.#random.uint32(), lease);
-        this.#socket.broadcast(payload, IpAddress.unspecified4, DhcpPort.server);
+        this.#messages.decline(this.#socket, this.#random.uint32(), lease);
         this.counters.sent++;
         this.#wanted = null;
         this.#pause(declinePause);
@@ -378,23 +332,20 @@ export class DhcpClient implements AsyncDisposable {
     this.#expireAt = startedAt + leaseTime * 1000;
     this.#rebindAt = startedAt + rebindingTime * 1000;
     // RFC 2131 section 4.4.5: clients that were started together shall not renew together.
-    this.#renewAt = startedAt + renewalTime * 1000 * (0.95 + 0.05 * fraction(this.#random));
+    const renewAt = startedAt + renewalTime * 1000 * (0.95 + 0.05 * fraction(this.#random));
     if (this.#expireAt <= this.#now) return this.#loseLease();
     this.#configuration.apply(lease);
-    this.#timer.startAt(this.#renewAt);
+    this.#timer.startAt(renewAt);
     this.#enter("bound");
-    for (const { resolve } of this.#waiters) resolve(lease);
+    this.#waiters.resolve(lease);
   }
 
   /** The server said no. */
   #refuse({ options }: DhcpMessage): void {
     this.counters.refused++;
     const reason = textOf(options, OptionCode.message);
-    this.#options.logger?.warn(
-      `The DHCP server refused ${this.#lease?.address.address ?? this.#offer?.address.address ?? this.#wanted}${
-        reason === null ? "" : `: ${reason}`
-      }`,
-    );
+    const { address } = this.#lease?.address ?? this.#offer?.address ?? { address: this.#wanted };
+    this.#options.logger?.warn(`The DHCP server refused ${address}${reason === null ? "" : `: ${reason}`}`);
     this.#dropLease();
     this.#wanted = null;
     // A server that offers and refuses in turn is asked less and less often.
@@ -413,7 +364,7 @@ export class DhcpClient implements AsyncDisposable {
   #dropLease(): void {
     this.#configuration.remove();
     this.#lease = null;
-    this.#renewAt = this.#rebindAt = this.#expireAt = Infinity;
+    this.#rebindAt = this.#expireAt = Infinity;
   }
 
   #restart(): void {
@@ -428,8 +379,7 @@ export class DhcpClient implements AsyncDisposable {
 
   /** Ends when the release has gone out: it waits as long as nobody has said where the server is. */
   #lookAtRelease(): void {
-    const isSent = this.#releasePath === null || this.#releasePath.neighbor.destination !== null ||
-      this.nic.device.medium === "ip";
+    const isSent = this.#releasePath === null || this.#releasePath.neighbor.destination !== null;
     if (isSent || this.#now - this.#sentAt >= releaseLimit) this.#finish();
     else this.#timer.start(releaseLook);
   }
@@ -442,17 +392,11 @@ export class DhcpClient implements AsyncDisposable {
     this.#timer.dispose();
     this.#dropLease();
     this.#enter("stopped");
-    for (const { reject } of this.#waiters) reject(this.#interrupted());
+    this.#waiters.reject(this.#interrupted());
     this.#released.resolve();
   }
 
   #interrupted(): Error {
     return makeError("Interrupted", `Cannot lease an address for ${this.nic.name}: the client was stopped`);
   }
-}
-
-function parseHost(text: string): IpAddress {
-  const address = IpAddress.parse(text);
-  if (address.family === 4 && isHost(address)) return address;
-  throw new TypeError(`Cannot lease ${text}: give the IPv4 address of a host`);
 }

@@ -4,10 +4,12 @@
  * @module
  */
 
-import type { IpAddress, MacAddress } from "../../address.ts";
+import { IpAddress, type MacAddress } from "../../address.ts";
+import type { Path } from "../../network/path.ts";
 import type { DhcpLease } from "./lease.ts";
 import { encodeMessage, MessageType, Operation } from "./message.ts";
 import { addressBytes, OptionCode, textBytes, uint16Bytes } from "./options.ts";
+import { DhcpPort, type DhcpSocket } from "./socket.ts";
 
 /** What a client says of itself. */
 export interface ClientIdentity {
@@ -46,7 +48,7 @@ const leastPacketBytes = 576;
 
 type OptionEntry = [code: number, value: Uint8Array];
 
-/** Writes the messages of one client. */
+/** Sends the messages of one client. */
 export class ClientMessages {
   readonly #hardware: MacAddress;
   readonly #identifier: OptionEntry;
@@ -76,34 +78,44 @@ export class ClientMessages {
     ];
   }
 
-  /** Who has an address for us? `wanted` is the one that we would like. */
-  discover(head: MessageHead, wanted: IpAddress | null): Uint8Array {
-    return this.#encode(MessageType.discover, head, [...(wanted === null ? [] : [requested(wanted)]), ...this.#wishes]);
+  /** Asks everybody who has an address for us. `wanted` is the one that we would like. */
+  discover(socket: DhcpSocket, head: MessageHead, wanted: IpAddress | null): void {
+    const wish = wanted === null ? [] : [requested(wanted)];
+    sendToAll(socket, this.#encode(MessageType.discover, head, [...wish, ...this.#wishes]));
   }
 
-  /** Takes an offer. */
-  request(head: MessageHead, { address, server }: DhcpLease): Uint8Array {
-    return this.#encode(MessageType.request, head, [requested(address.address), from(server), ...this.#wishes]);
+  /** Takes an offer, which all servers are told. */
+  request(socket: DhcpSocket, head: MessageHead, { address, server }: DhcpLease): void {
+    const choice = [requested(address.address), from(server)];
+    sendToAll(socket, this.#encode(MessageType.request, head, [...choice, ...this.#wishes]));
   }
 
-  /** May we go on using an address that we had before? */
-  reboot(head: MessageHead, address: IpAddress): Uint8Array {
-    return this.#encode(MessageType.request, head, [requested(address), ...this.#wishes]);
+  /** Asks everybody whether we may go on using an address that we had before. */
+  reboot(socket: DhcpSocket, head: MessageHead, address: IpAddress): void {
+    sendToAll(socket, this.#encode(MessageType.request, head, [requested(address), ...this.#wishes]));
   }
 
-  /** May we keep the address that we use? */
-  renew(head: MessageHead, address: IpAddress): Uint8Array {
-    return this.#encode(MessageType.request, head, this.#wishes, address);
+  /** Asks the server of a lease whether we may keep it. */
+  renew(socket: DhcpSocket, head: MessageHead, { address: { address }, server }: DhcpLease): void {
+    const payload = this.#encode(MessageType.request, head, this.#wishes, address);
+    socket.send(payload, address, server, DhcpPort.server);
   }
 
-  /** Somebody else has the address. */
-  decline(transaction: number, { address, server }: DhcpLease): Uint8Array {
-    return this.#encode(MessageType.decline, { transaction, seconds: 0 }, [requested(address.address), from(server)]);
+  /** Asks everybody whether we may keep a lease. */
+  rebind(socket: DhcpSocket, head: MessageHead, { address: { address } }: DhcpLease): void {
+    sendToAll(socket, this.#encode(MessageType.request, head, this.#wishes, address), address);
   }
 
-  /** We no longer need the address. */
-  release(transaction: number, { address, server }: DhcpLease): Uint8Array {
-    return this.#encode(MessageType.release, { transaction, seconds: 0 }, [from(server)], address.address);
+  /** Says that somebody else has the address of a lease. */
+  decline(socket: DhcpSocket, transaction: number, { address, server }: DhcpLease): void {
+    const options = [requested(address.address), from(server)];
+    sendToAll(socket, this.#encode(MessageType.decline, { transaction, seconds: 0 }, options));
+  }
+
+  /** Gives a lease back, and returns the way to its server, or null where there is none. */
+  release(socket: DhcpSocket, transaction: number, { address: { address }, server }: DhcpLease): Path | null {
+    const payload = this.#encode(MessageType.release, { transaction, seconds: 0 }, [from(server)], address);
+    return socket.send(payload, address, server, DhcpPort.server);
   }
 
   #encode(type: number, head: MessageHead, options: readonly OptionEntry[], clientAddress?: IpAddress): Uint8Array {
@@ -119,6 +131,10 @@ export class ClientMessages {
       ...(clientAddress === undefined ? {} : { clientAddress }),
     });
   }
+}
+
+function sendToAll(socket: DhcpSocket, payload: Uint8Array, source: IpAddress = IpAddress.unspecified4): void {
+  socket.broadcast(payload, source, DhcpPort.server);
 }
 
 function requested(address: IpAddress): OptionEntry {

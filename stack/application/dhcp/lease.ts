@@ -91,6 +91,17 @@ export function isHost(address: IpAddress): boolean {
   return !isUnspecified && !isLoopback && !isMulticast && address.bytes[0]! < 240 && address.bytes[0]! > 0;
 }
 
+/**
+ * The address of a host that a text says.
+ *
+ * @throws {TypeError} If it says none.
+ */
+export function parseHost(text: string): IpAddress {
+  const address = IpAddress.parse(text);
+  if (address.family === 4 && isHost(address)) return address;
+  throw new TypeError(`Cannot lease ${text}: give the IPv4 address of a host`);
+}
+
 /** The mask's length; without one that of the address's class, as before there were masks (RFC 2131 section 4.4.1). */
 function prefixLength(address: IpAddress, mask: IpAddress | null): number | null {
   if (mask !== null) {

@@ -309,6 +309,36 @@ linkTest("an answer while rebinding makes another server the lease's", async (li
   server.close();
 });
 
+linkTest("a renewal that says something else changes routes and MTU, and leaves the address alone", async (link) => {
+  const answer = (router: string, mtu: number) =>
+    [
+      [OptionCode.routers, addressBytes(ip(router))],
+      [OptionCode.interfaceMtu, uint16Bytes(mtu)],
+    ] as [number, Uint8Array][];
+  const server = new ScriptedPeer(link, ({ type, clientAddress }) => {
+    const changes = clientAddress.isUnspecified ? answer("10.0.0.1", 1400) : answer("10.0.0.2", 1300);
+    return grant(type === discover ? offer : ack, "10.0.0.7", changes);
+  });
+  const client = link.client();
+  await link.time.waitFor(client.bound());
+  const announced = link.host.counters.snapshot()["arp.announcementsSent"];
+  const socket = link.host.listenDatagram({ port: 9 });
+  const to = { transport: "udp", hostname: "10.0.0.1", port: 9 } as const;
+  // 28 bytes of headers come in front.
+  for (const bytes of [1372, 1373]) await socket.send(new Uint8Array(bytes), to);
+  assertEquals(link.host.counters.snapshot()["ipv4.fragmented"], 1);
+  client.renew();
+  await link.time.run(10);
+  assertEquals([link.routes, link.nic.mtu], [["10.0.0.0/24", "0.0.0.0/0 via 10.0.0.2"], 1300]);
+  assertEquals(link.host.counters.snapshot()["arp.announcementsSent"], announced);
+  for (const bytes of [1272, 1273]) await socket.send(new Uint8Array(bytes), to);
+  assertEquals(link.host.counters.snapshot()["ipv4.fragmented"], 2);
+  await link.time.run(10);
+  socket.close();
+  client.stop();
+  server.close();
+});
+
 linkTest("a lease for ever is not renewed", async (link) => {
   const server = generous(link, "10.0.0.7", [[OptionCode.leaseTime, secondsBytes(Infinity)]]);
   const client = link.client();
