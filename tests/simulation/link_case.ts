@@ -214,7 +214,8 @@ function extentOf(link: Link): [started: number, measured: number] {
   // With less than a product of queue the link is not full all the time between two losses, the time K of CUBIC apart.
   const segments = product * (1 + link.queue) / frameBytes;
   const period = link.queue < 1 ? Math.cbrt((1 - cubicBeta) / cubicGrowth * segments) * link.rate / 8 : 0;
-  return [started, Math.max(400_000, 15 * product, period)];
+  // What waits behind a hole when the measurement begins or ends is as much as the smallest queue, or nothing.
+  return [started, Math.max(50 * leastQueueBytes, 15 * product, period)];
 }
 
 /**
