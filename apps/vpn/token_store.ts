@@ -80,6 +80,9 @@ export class TokenStore implements Disposable {
       }
       this.#database = new DatabaseSync(path);
       this.#database.exec("PRAGMA busy_timeout = 5000");
+      // Two hundred clients that come at once for the first time would wait seconds for the disk otherwise.
+      this.#database.exec("PRAGMA journal_mode = WAL");
+      this.#database.exec("PRAGMA synchronous = NORMAL");
       this.#database.exec(schema);
     } catch (error) {
       throw new Error(`Cannot open the tokens in "${path}": ${errorLine(error)}`);
@@ -184,8 +187,10 @@ export class TokenStore implements Disposable {
       const own = IpAddress.parse(address);
       if (pool.isHost(own)) return own;
     }
-    const others = this.list().filter((entry) => entry.name !== name && entry.address !== null);
-    const free = pool.free(others.map((entry) => IpAddress.parse(entry.address!)));
+    const others = this.#database.prepare("SELECT address FROM tokens WHERE address IS NOT NULL AND name != ?").all(
+      name,
+    );
+    const free = pool.free(others.map((row) => IpAddress.parse(String(row["address"]))));
     if (free === null) return null;
     this.#database.prepare("UPDATE tokens SET address = ? WHERE name = ?").run(free.toString(), name);
     return free;
