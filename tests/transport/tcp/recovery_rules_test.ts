@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Reno } from "../../../stack/transport/tcp/congestion/reno.ts";
 import { type Harness, tcpTest } from "./harness.ts";
 
+const plain = "mss 1000";
 const selective = "mss 1000,nop,nop,sackOK,nop,wscale 7";
 const reno = { congestionControl: () => new Reno() };
 
@@ -79,4 +80,42 @@ tcpTest("the loss of the one segment that tries a larger size is no congestion (
   t.takeSent();
   assertEquals([sender.recovery.sizeProbe, t.connection.info().slowStartThreshold], ["lost", Infinity]);
   t.receives(". 1:1(0) ack 15901");
+}, reno);
+
+tcpTest("after a time-out the window grows by what has arrived since, not by what an acknowledgement skips", (t) => {
+  tenOut(t);
+  while (t.connection.info().congestionState !== "loss") t.wait(10);
+  t.receives(". 1:1(0) ack 1 <nop,nop,sack 1001:9001>").takeSent();
+  const { congestionWindow } = t.connection.info();
+  t.receives(". 1:1(0) ack 9001").takeSent();
+  assertEquals(t.connection.info().congestionState, "loss");
+  assertEquals(t.connection.info().congestionWindow, congestionWindow + 1000);
+}, reno);
+
+tcpTest("progress begins the count of retransmissions anew: a slow peer is not given up (RFC 9293 3.8.3)", (t) => {
+  t.accept(plain).write(4000);
+  for (const ack of [1001, 2001, 3001]) {
+    const { timeouts } = t.tcp.counters;
+    while (t.tcp.counters.timeouts < timeouts + 10) t.wait(10_000);
+    t.takeSent();
+    t.receives(`. 1:1(0) ack ${ack}`).takeSent();
+  }
+  assertEquals([t.state, t.tcp.counters.timeouts], ["ESTABLISHED", 30]);
+});
+
+tcpTest("a second time-out ends the question whether the first was spurious (RFC 5682 2.1)", (t) => {
+  t.accept(plain).write(20_000);
+  t.wait(300).takeSent();
+  t.receives(". 1:1(0) ack 2001").sends(". 10001:11001(1000) ack 1", ". 11001:12001(1000) ack 1");
+  while (t.tcp.counters.timeouts < 2) t.wait(10);
+  t.sends(". 2001:3001(1000) ack 1");
+  t.receives(". 1:1(0) ack 3001").takeSent();
+  assertEquals([t.connection.info().congestionState, t.connection.info().slowStartThreshold], ["loss", 5000]);
+}, reno);
+
+tcpTest("when a time-out is answered for all that was out, sending goes on as the window allows", (t) => {
+  t.accept(plain).write(20_000);
+  t.wait(300).takeSent();
+  t.receives(". 1:1(0) ack 10001");
+  assertEquals([t.takeSent().length, t.connection.info().congestionWindow], [3, 3000]);
 }, reno);
