@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { printable } from "./printable.ts";
 
 /** What a program's exit code says. */
 export const ExitCode = {
@@ -185,10 +186,10 @@ function table(rows: readonly (readonly [string, string])[]): string[] {
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
 }
 
-/** An error as one line for the program's user. */
+/** An error as one line for the program's user, whatever a peer has put into it. */
 export function errorLine(error: unknown): string {
   const message = error instanceof Error ? error.message || error.name : String(error);
-  return message.replaceAll(/\s*\n\s*/g, " ");
+  return printable(message.replaceAll(/\s*\n\s*/g, " "));
 }
 
 /**

@@ -7,6 +7,7 @@
 import { configureSync, getLogger, getTextFormatter, type LogRecord } from "@logtape/logtape";
 import type { Logger } from "../mod.ts";
 import { InvalidValue, type Option } from "./cli.ts";
+import { printable } from "./printable.ts";
 
 /** How much a program says: everything from this level on. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -47,9 +48,9 @@ export function startLogging(level: LogLevel): Logger {
   return plainTexts(getLogger(["tapstack"]));
 }
 
-/** LogTape reads `{name}` in a message as a placeholder; the stack's messages are plain texts. */
+/** LogTape reads `{name}` in a message as a placeholder; the stack's messages are plain texts, also of what peers said. */
 function plainTexts(logger: Logger): Logger {
-  const escape = (message: string) => message.replaceAll("{", "{{").replaceAll("}", "}}");
+  const escape = (message: string) => printable(message).replaceAll("{", "{{").replaceAll("}", "}}");
   return {
     debug: (message) => logger.debug(escape(message)),
     info: (message) => logger.info(escape(message)),

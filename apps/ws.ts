@@ -13,6 +13,7 @@ import { deviceOptions } from "./device.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { chooseNameServers, createResolver, dnsOption } from "./names.ts";
 import { type LinkSession, type Session, withLoopback, withStack } from "./session.ts";
+import { printable } from "./printable.ts";
 import { printLine } from "./transfer/output.ts";
 import { readTextFile } from "./transfer/text_file.ts";
 import { duration, port } from "./values.ts";
@@ -110,7 +111,7 @@ async function connect(values: Values<typeof options>, url: URL, { stack, signal
   });
   console.error(`Connected to ${url}${socket.protocol === "" ? "" : ` (${socket.protocol})`}`);
   const { code, reason } = await talk(socket, Deno.stdin.readable, printLine, { binary, linger, signal });
-  console.error(`Closed: ${code}${reason === "" ? "" : ` ${reason}`}`);
+  console.error(printable(`Closed: ${code} ${reason}`));
   // 1005: the peer gave no code.
   return [1000, 1001, 1005].includes(code) ? ExitCode.success : ExitCode.failure;
 }

@@ -4,16 +4,10 @@
  * @module
  */
 
+import { printable } from "../printable.ts";
+
 /** The most characters of a line. */
 export const mostLineCharacters = 500;
-
-/** Control and format characters: escape sequences, bells, marks that turn the direction of writing. */
-const unwanted = /[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu;
-
-/** A line without what could steer a terminal. */
-export function cleaned(text: string): string {
-  return text.replaceAll("\t", " ").replaceAll(unwanted, "").trim();
-}
 
 /** Puts lines together from pieces of bytes as they come. */
 export class LineReader {
@@ -34,7 +28,7 @@ export class LineReader {
         this.#skipping = true;
       }
       if (index === pieces.length - 1) break;
-      const line = cleaned(this.#rest);
+      const line = printable(this.#rest);
       this.#rest = "";
       this.#skipping = false;
       yield line;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { cleaned } from "./lines.ts";
+import { printable } from "../printable.ts";
 
 /** Somebody in the room, as the room sees him. */
 export interface Member {
@@ -84,7 +84,7 @@ export class Room {
   }
 
   #rename(member: Member, wanted: string): void {
-    const name = cleaned(wanted.normalize("NFKC"));
+    const name = printable(wanted.normalize("NFKC"));
     if (!namePattern.test(name)) {
       return member.post("* A name has up to 20 letters, digits, - and _, and begins with a letter or digit");
     }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { cleaned, LineReader, mostLineCharacters } from "../../apps/chat/lines.ts";
+import { LineReader, mostLineCharacters } from "../../apps/chat/lines.ts";
 import { mostWaitingBytes, Outbox } from "../../apps/chat/outbox.ts";
 import { type Member, Room } from "../../apps/chat/room.ts";
 import { ChatService } from "../../apps/chat/service.ts";
@@ -92,7 +92,6 @@ Deno.test("lines are put together from any pieces, and lose what could steer a t
     for (let at = 0; at < bytes.length; at += size) found.push(...reader.push(bytes.subarray(at, at + size)));
     assertEquals(found, ["one", "[31mred", "tabs", "äö€"]);
   }
-  assertEquals(cleaned("\u009b2J\u2028\u0000"), "2J");
 });
 
 Deno.test("a line without end is cut and holds no memory, and the next one is whole", () => {
