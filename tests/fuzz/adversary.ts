@@ -9,7 +9,8 @@ import { add, after, before, distance, later } from "../../stack/sequence.ts";
 import { below, fill, SeededRandom } from "../../stack/random.ts";
 import { Flag } from "../../stack/transport/tcp/header.ts";
 import { State } from "../../stack/transport/tcp/state.ts";
-import { Harness, pattern } from "../transport/tcp/harness.ts";
+import { Harness } from "../transport/tcp/harness.ts";
+import { pattern } from "../transport/tcp/pattern.ts";
 
 /** What handshakes agree on. */
 const handshakes = [

@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { ErrorKind } from "../../../stack/protocol.ts";
 import { State } from "../../../stack/transport/tcp/state.ts";
-import { type Harness, Pair, patternBytes, tcpTest } from "./harness.ts";
+import { type Harness, tcpTest } from "./harness.ts";
+import { Pair } from "./pair.ts";
+import { patternBytes } from "./pattern.ts";
 
 const options = "mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7";
 

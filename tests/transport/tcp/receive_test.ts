@@ -7,7 +7,7 @@ import { Flag, writeHeader } from "../../../stack/transport/tcp/header.ts";
 import { Receiver } from "../../../stack/transport/tcp/receive.ts";
 import { RingStorage } from "../../../stack/transport/tcp/ring.ts";
 import { Segment } from "../../../stack/transport/tcp/segment.ts";
-import { pattern, patternBytes } from "./harness.ts";
+import { pattern, patternBytes } from "./pattern.ts";
 
 /** A receiver whose peer's data begin at relative sequence number 1. */
 class Reception {

@@ -1,6 +1,7 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
 import { Reno } from "../../../stack/transport/tcp/congestion/reno.ts";
-import { type Harness, Pair, tcpTest } from "./harness.ts";
+import { type Harness, tcpTest } from "./harness.ts";
+import { Pair } from "./pair.ts";
 
 const plain = "mss 1000,nop,nop,sackOK,nop,wscale 7";
 const stamped = "mss 1012,sackOK,TS val 100 ecr 0,nop,wscale 7";

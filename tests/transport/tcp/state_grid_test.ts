@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { add } from "../../../stack/sequence.ts";
 import { stateName } from "../../../stack/transport/tcp/state.ts";
-import { Harness, type HarnessOptions, patternBytes } from "./harness.ts";
+import { Harness, type HarnessOptions } from "./harness.ts";
+import { patternBytes } from "./pattern.ts";
 import { type Cell, cellsOf, type Position, stateGrid } from "./state_grid.ts";
 
 /** The peer's window and, since windows are not scaled, ours. */

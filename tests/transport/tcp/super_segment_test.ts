@@ -12,7 +12,7 @@ import { RingStorage } from "../../../stack/transport/tcp/ring.ts";
 import { Segment } from "../../../stack/transport/tcp/segment.ts";
 import type { UserConnection } from "../../../stack/transport/tcp/user.ts";
 import { VirtualTime } from "../../helpers/virtual_time.ts";
-import { patternBytes } from "./harness.ts";
+import { patternBytes } from "./pattern.ts";
 
 const chunk = patternBytes(0, 65_536);
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Pair } from "./harness.ts";
+import { Pair } from "./pair.ts";
 
 /** Where sequence numbers begin so that they pass a point at which signed or unsigned arithmetic turns over. */
 const starts: Record<string, [client: number, server: number]> = {
