@@ -46,9 +46,6 @@ const yieldInterval = 1;
 const turnsBeforeFlush = 5;
 const turnsBeforeSleep = 8;
 
-/** A step that handled more than this is part of a flow, whose acknowledgements wait for no answers. */
-const mostWorkAnswered = 16;
-
 /** The longest nap, in milliseconds: for so long the program's own timers and I/O may be late. */
 const longestNap = 0.25;
 
@@ -187,15 +184,12 @@ export class EventLoop {
     const handled = this.#work.step();
     const unfinished = handled > 0 || this.#woken;
     this.#woken = false;
-    // Promise reactions have their turn; what they ask of the stack, they say through wake().
+    // Promise reactions have their turn; what they ask of the stack, they say through wake(). Answers carry the
+    // acknowledgements, and a program that reads on has said so before more is received, which goes into its buffer.
     if (unfinished && this.#work.flush !== undefined) {
-      const turns = handled > mostWorkAnswered ? 1 : turnsBeforeFlush;
-      for (let turn = 0; turn < turns; turn++) await undefined;
+      for (let turn = 0; turn < turnsBeforeFlush; turn++) await undefined;
       if (this.#stopping) return false;
       this.#work.flush();
-      // A program that goes on reading has said so before more is received, which then goes straight into its buffer.
-      for (let turn = turns; turn < turnsBeforeFlush; turn++) await undefined;
-      if (this.#stopping) return false;
     } else {
       await undefined;
       if (this.#stopping) return false;
