@@ -28,9 +28,6 @@ const peerAcknowledgementDelay = 200;
 /** Retransmissions of one segment until the connection is given up: R2 of RFC 9293 section 3.8.3. */
 const maximumRetransmissions = 15;
 
-/** Retransmissions of our SYN until the connection is given up. */
-const maximumSynRetransmissions = 6;
-
 /** Retransmissions of our SYN and ACK until the embryonic connection is given up. */
 const maximumSynAckRetransmissions = 5;
 
@@ -248,9 +245,9 @@ export class ConnectionTimers {
   /** The retransmission timer expired. */
   #retransmit(now: number): void {
     const connection = this.#connection;
-    const { sender, state } = connection;
+    const { sender, state, settings } = connection;
     const limit = state === State.synSent
-      ? maximumSynRetransmissions
+      ? settings.synRetransmissions
       : state === State.synReceived
       ? maximumSynAckRetransmissions
       : maximumRetransmissions;

@@ -206,13 +206,19 @@ export class SendState {
 
   /** How much more the peer's window allows, in bytes; negative when the peer has shrunk it. */
   get windowLeft(): number {
-    return distance(add(this.sndUna, this.sndWnd), this.sndNxt);
+    // What a SYN announces is room for data, of which the answer to it is none.
+    return distance(add(this.sndUna, this.sndWnd + this.#synBytes), this.sndNxt);
   }
 
   /** FlightSize, in bytes: what takes room of the congestion window. A SYN is none of the data (RFC 5681 section 2). */
   get flightSize(): number {
+    return this.scoreboard.inFlight - this.#synBytes;
+  }
+
+  /** The sequence space of our SYN while it is not acknowledged. */
+  get #synBytes(): number {
     const { scoreboard } = this;
-    return scoreboard.inFlight - (scoreboard.count > 0 && scoreboard.has(0, Mark.syn) ? 1 : 0);
+    return scoreboard.count > 0 && scoreboard.has(0, Mark.syn) ? 1 : 0;
   }
 
   /** Whether an acknowledgement number is for something that was sent: SND.UNA =< SEG.ACK =< SND.NXT, or the probe. */

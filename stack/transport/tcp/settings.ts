@@ -25,6 +25,7 @@ export const defaultSettings: Readonly<ConnectionSettings> = Object.freeze({
   initialReceiveWindow: 65535,
   quickAcknowledgements: 16,
   initialTimeout,
+  synRetransmissions: 6,
   minimumTimeout,
   maximumSegmentBytes: 0,
   congestionControl: null,
@@ -84,6 +85,7 @@ const allowed: Readonly<Record<keyof ConnectionSettings, Allowed>> = {
   initialReceiveWindow: whole(1, largestBuffer, " bytes"),
   quickAcknowledgements: orElse(Infinity, whole(0, 1_000_000)),
   initialTimeout: time(1, maximumTimeout),
+  synRetransmissions: whole(0, 127),
   minimumTimeout: time(1, maximumTimeout),
   maximumSegmentBytes: orElse(0, whole(smallestSegmentBytes, 65535, " bytes")),
   congestionControl: {

@@ -82,6 +82,11 @@ export interface ConnectionSettings {
   quickAcknowledgements: number;
   /** Milliseconds until the first retransmission before there is a round-trip sample (RFC 6298 section 2). Default 1000. */
   initialTimeout: number;
+  /**
+   * How often our SYN is sent again, each time after twice as long, until connecting is given up (RFC 9293
+   * section 3.8.3). Default 6: after 127 s.
+   */
+  synRetransmissions: number;
   /** Smallest retransmission time-out in milliseconds. Default 200. */
   minimumTimeout: number;
   /**

@@ -48,6 +48,8 @@ export class Profile {
   fastOpen: number = FastOpenBits.client | FastOpenBits.server;
   /** The keys of Fast Open's cookies; null for a secret of the stack's own. */
   fastOpenKeys: readonly Uint8Array[] | null = null;
+  /** How much more the send buffer takes than SO_SNDBUF says: Linux allows for its own needs. */
+  sendBufferFactor: number = 1;
   /** What SO_RCVBUF of a socket without a connection is, where that is not the most that a buffer can become. */
   receiveSpace: number | null = null;
   /** Bytes of a full segment without options, to which FreeBSD rounds its receive buffer. */
@@ -95,6 +97,7 @@ export class Profile {
 
   /** Makes settings that the scripts of a system take for granted, as far as nothing else was said of them. */
   assume(system: System): void {
+    if (system === "linux") this.sendBufferFactor = 2;
     this.#assume(habits[system]);
     this.onChange?.();
   }
@@ -250,6 +253,8 @@ const changes: Readonly<Record<string, Change>> = {
   "drop-syn-fin": flag("dropSynFin"),
   "receive-window": setting("initialReceiveWindow", 1),
   "quick-acks": setting("quickAcknowledgements", 1),
+  "syn-retries": setting("synRetransmissions", 1),
+  tcp_syn_retries: setting("synRetransmissions", 1),
   "initial-rto": setting("initialTimeout", 1),
   "minimum-rto": setting("minimumTimeout", 1),
   rexmit_initial: setting("initialTimeout", 1),

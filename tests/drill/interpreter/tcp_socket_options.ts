@@ -74,6 +74,7 @@ const mappings: Readonly<Record<string, Mapping>> = {
   IP_TTL: scaled("timeToLive", 1),
   IPV6_UNICAST_HOPS: scaled("timeToLive", 1),
   TCP_USER_TIMEOUT: scaled("userTimeout", 1),
+  TCP_SYNCNT: scaled("synRetransmissions", 1),
 };
 
 /** Options that change nothing that a script can see here. */
@@ -125,7 +126,8 @@ export function writeTcpOption(socket: TcpOptionState, _level: string, name: str
   }
   const mapping = mappings[name];
   if (mapping !== undefined) {
-    const change = { [mapping.setting]: mapping.toSetting(value.number) } as Partial<ConnectionSettings>;
+    const factor = mapping.setting === "sendBufferBytes" ? socket.host.profile.sendBufferFactor : 1;
+    const change = { [mapping.setting]: mapping.toSetting(factor * value.number) } as Partial<ConnectionSettings>;
     try {
       checkSettings(change);
     } catch {
