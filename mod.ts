@@ -87,6 +87,13 @@ export type { InitialSequenceNumbers, SegmentOptions } from "./stack/describe/se
 export type { ErrorName } from "./stack/errors.ts";
 export type { BridgePort, BridgePortCounters, BridgeSettings, BridgeStation } from "./stack/link/bridge.ts";
 export { capture, type CaptureDevice, type CaptureOptions, type CaptureSink } from "./stack/link/capture.ts";
+export {
+  ChannelDevice,
+  type ChannelDeviceCounters,
+  type ChannelDeviceOptions,
+  type ChannelTraffic,
+  type MessageChannel,
+} from "./stack/link/channel.ts";
 export type { Device, DeviceHost, FlowShare, Poller } from "./stack/link/device.ts";
 export type { DeviceWrapper } from "./stack/link/device_wrapper.ts";
 export { impair, type ImpairedDevice } from "./stack/link/impaired_device.ts";

@@ -27,7 +27,12 @@ export async function askStatus(control: string | null): Promise<VpnSnapshot[]> 
   if (entries.length === 0) {
     throw new Error("Cannot find a VPN that runs here: start one with vpn server or vpn client");
   }
-  return await Promise.all(entries.map(async (path) => await askControl(path, "vpn") as VpnSnapshot));
+  const answers = await Promise.allSettled(entries.map(async (path) => await askControl(path, "vpn") as VpnSnapshot));
+  const given = answers.filter((answer) => answer.status === "fulfilled").map(({ value }) => value);
+  // One that has just ended, or is a stack for netstat to ask, does not keep the others from being shown.
+  const [first] = answers;
+  if (given.length === 0 && first?.status === "rejected") throw first.reason;
+  return given;
 }
 
 /** The answers as text. */

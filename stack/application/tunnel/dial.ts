@@ -41,12 +41,12 @@ export interface DialOptions extends TlsClientOptions {
 }
 
 /** Connections of the system's network. */
-export const openHostSocket: OpenSocket = async (host, port, signal) => {
+export async function openHostSocket(host: string, port: number, signal?: AbortSignal): Promise<Duplex> {
   signal?.throwIfAborted();
   const socket = connectTcp({ host, port, noDelay: true });
   await settled(socket, "connect", signal);
   return socket;
-};
+}
 
 /** Connections of a stack. */
 export function stackSocketOpener(network: TcpNetwork, lookup: Lookup | null = null): OpenSocket {
