@@ -96,7 +96,7 @@ tcpTest("progress begins the count of retransmissions anew: a slow peer is not g
   t.accept(plain).write(4000);
   for (const ack of [1001, 2001, 3001]) {
     const { timeouts } = t.tcp.counters;
-    while (t.tcp.counters.timeouts < timeouts + 10) t.wait(10_000);
+    while (t.tcp.counters.timeouts < timeouts + 10 && !t.connection.finished) t.wait(10_000);
     t.takeSent();
     t.receives(`. 1:1(0) ack ${ack}`).takeSent();
   }
@@ -118,4 +118,21 @@ tcpTest("when a time-out is answered for all that was out, sending goes on as th
   t.wait(300).takeSent();
   t.receives(". 1:1(0) ack 10001");
   assertEquals([t.takeSent().length, t.connection.info().congestionWindow], [3, 3000]);
+}, reno);
+
+tcpTest("progress beyond the repair makes duplicates count again (RFC 6582 3.2)", (t) => {
+  tenOut(t, plain);
+  for (let duplicate = 0; duplicate < 3; duplicate++) t.receives(". 1:1(0) ack 1");
+  t.receives(". 1:1(0) ack 10001").takeSent();
+  t.write(5000);
+  t.receives(". 1:1(0) ack 11001").takeSent();
+  for (let duplicate = 0; duplicate < 3; duplicate++) t.receives(". 1:1(0) ack 11001");
+  assertEquals(t.takeSent().map(({ sequence }) => sequence), [11_001]);
+}, reno);
+
+tcpTest("what is lost is not sent again into a window that the peer has closed meanwhile", (t) => {
+  tenOut(t);
+  t.receives(". 1:1(0) ack 1 win 0 <nop,nop,sack 1001:5001>").sends();
+  t.receives(". 1:1(0) ack 1 win 500 <nop,nop,sack 1001:5001>");
+  assertEquals(t.takeSent().map(({ sequence }) => sequence), [1]);
 }, reno);

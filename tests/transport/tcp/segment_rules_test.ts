@@ -115,3 +115,19 @@ tcpTest("timestamps are the clock with the connection's own offset (RFC 7323 7.1
   t.listen().receives("S 0:0(0) win 1000 <mss 1460,nop,nop,TS val 9 ecr 0>");
   assertEquals(t.takeSent().map(({ options }) => `${options}`.includes("TS val 1700 ecr 9")), [true]);
 }, { initialSequence: { next: () => 1_000_000, timestampOffset: () => 700 } });
+
+tcpTest("keep-alive does not probe while data are unanswered: they are sent again anyway (RFC 9293 3.8.4)", (t) => {
+  t.accept(plain, { keepAlive: true, keepAliveIdle: 1000, keepAliveInterval: 1000, keepAliveCount: 2 }).write(1000);
+  t.wait(60_000).takeSent();
+  assertEquals([t.state, t.tcp.counters.keepAliveProbes], ["ESTABLISHED", 0]);
+  t.receives(". 1:1(0) ack 1001").wait(1500).takeSent();
+  assertEquals(t.tcp.counters.keepAliveProbes, 1);
+});
+
+tcpTest("in TIME-WAIT an empty segment is answered when its timestamp is old (RFC 7323 5.3)", (t) => {
+  t.accept(stamped).connection.shutdown();
+  t.takeSent();
+  t.receives("F. 1:1(0) ack 2 <nop,nop,TS val 500 ecr 1100>").takeSent();
+  t.receives(". 2:2(0) ack 2 <nop,nop,TS val 500 ecr 1100>").sends();
+  t.receives(". 2:2(0) ack 2 <nop,nop,TS val 499 ecr 1100>").sends(". 2:2(0) ack 2");
+});
