@@ -70,6 +70,8 @@ export class Packet {
   readonly #sizeClass: SizeClass;
   /** Views of the slot from an offset to its end, made on first use: what FFI calls are given. */
   readonly #views: (Uint8Array<ArrayBuffer> | undefined)[] = [];
+  #part: Uint8Array<ArrayBuffer> | null = null;
+  #partAt = 0;
   #owners = 0;
 
   /** Made by {@linkcode PacketPool} only. */
@@ -115,6 +117,17 @@ export class Packet {
   /** The live bytes, as a view that is valid until the packet is released. */
   contents(): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(this.head, this.tail);
+  }
+
+  /**
+   * Some of the slot's bytes, as a view that is kept until another part is asked for: the segments of a flow begin at
+   * the same place and are of the same size, so that next to none is made for each.
+   */
+  part(at: number, length: number): Uint8Array<ArrayBuffer> {
+    const part = this.#part;
+    if (part !== null && this.#partAt === at && part.length === length) return part;
+    this.#partAt = at;
+    return this.#part = this.bytes.subarray(at, at + length);
   }
 
   /** The slot from `at` to its end, as a view that is made once and kept: for system calls, which take a length too. */

@@ -224,3 +224,12 @@ Deno.test("a queue is first in, first out, and knows its length and bytes", () =
   queue.clear();
   assertEquals([queue.length, queue.bytes, queue.dequeue(), pool.inUse], [0, 0, null, 0]);
 });
+
+Deno.test("the view of a part is kept until another part is asked for", () => {
+  const packet = new PacketPool().allocate(0, 100)!;
+  const part = packet.part(10, 20);
+  assertEquals([part.byteOffset - packet.bytes.byteOffset, part.length], [10, 20]);
+  assertEquals(packet.part(10, 20) === part, true);
+  assertEquals([packet.part(10, 21).length, packet.part(11, 20) === part], [21, false]);
+  packet.release();
+});

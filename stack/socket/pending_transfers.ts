@@ -172,6 +172,11 @@ export class PendingTransfers implements ConnectionObserver {
   /** TCP calls in the middle of packet handling, so what waits is served a little later, and many calls at once. */
   #serveSoon(): void {
     if (this.#serving || (this.#reads.length === 0 && this.#writes.length === 0)) return;
+    this.#serveLater();
+  }
+
+  /** Not part of `#serveSoon`: a function that makes another one allocates in every call. */
+  #serveLater(): void {
     this.#serving = true;
     queueMicrotask(() => {
       this.#serving = false;

@@ -10,7 +10,7 @@ import { AckNeed, AckPolicy } from "./ack_policy.ts";
 import { maximumSackBlocks } from "./options.ts";
 import { maximumRanges, Ranges } from "./ranges.ts";
 import { ReceiveBuffer } from "./receive_buffer.ts";
-import type { RingStorage } from "./ring.ts";
+import type { ByteSource, RingStorage } from "./ring.ts";
 import type { Segment } from "./segment.ts";
 import { defaultSettings } from "./settings.ts";
 
@@ -130,7 +130,7 @@ export class Receiver {
   hold({ length, dataAt, packet }: Segment): void {
     const end = earlier(add(this.rcvNxt, length), this.rightEdge);
     if (length === 0 || !before(this.rcvNxt, end) || !this.outOfOrder.add(this.rcvNxt, end)) return;
-    this.#buffer.write(0, packet.bytes, dataAt, distance(end, this.rcvNxt));
+    this.#buffer.write(0, packet, dataAt, distance(end, this.rcvNxt));
   }
 
   /**
@@ -211,7 +211,7 @@ export class Receiver {
       else if (this.outOfOrder.count > 0) this.#noteOverlap(start, end);
       if (before(start, end)) {
         this.#noteSegmentBytes(packet.segmentBytes > 0 ? packet.segmentBytes : distance(end, start));
-        this.#store(start, end, packet.bytes, dataAt + distance(start, sequence), now);
+        this.#store(start, end, packet, dataAt + distance(start, sequence), now);
       }
     }
     if (this.finKnown && !this.finReached && this.rcvNxt === this.finSequence) {
@@ -315,7 +315,7 @@ export class Receiver {
   }
 
   /** Puts data into their place: at RCV.NXT, or behind a hole. */
-  #store(start: number, end: number, bytes: Uint8Array, at: number, now: number): void {
+  #store(start: number, end: number, packet: ByteSource, at: number, now: number): void {
     const ranges = this.outOfOrder;
     if (start !== this.rcvNxt) {
       // RFC 5681 section 4.2: out of order, so at once.
@@ -324,12 +324,12 @@ export class Receiver {
       if (ranges.covers(start, end)) ranges.touch(start);
       else if (ranges.add(start, end, maximumRanges(this.window))) {
         this.outOfOrderSegments++;
-        this.#buffer.write(distance(start, this.rcvNxt), bytes, at, distance(end, start));
+        this.#buffer.write(distance(start, this.rcvNxt), packet, at, distance(end, start));
       }
       return;
     }
     const hole = ranges.count > 0;
-    this.#buffer.append(bytes, at, distance(end, start));
+    this.#buffer.append(packet, at, distance(end, start));
     this.#advance(end, hole, now);
   }
 

@@ -4,11 +4,13 @@
  * @module
  */
 
-import { ByteRing, copyBytes, type RingStorage } from "./ring.ts";
+import type { ByteRing, ByteSource, RingStorage } from "./ring.ts";
 
 /** The receive buffer of one connection. Positions count from the byte that is next in order. */
 export class ReceiveBuffer {
-  readonly #ring: ByteRing;
+  readonly #storage: RingStorage;
+  /** Where the bytes are; null while there are none. */
+  #ring: ByteRing | null = null;
   /** Bytes in order. */
   #queued = 0;
   /** How far it is filled, holes included. */
@@ -20,7 +22,7 @@ export class ReceiveBuffer {
 
   /** Starts empty. */
   constructor(storage: RingStorage) {
-    this.#ring = new ByteRing(storage);
+    this.#storage = storage;
   }
 
   /** Bytes in order that wait for the application. */
@@ -29,16 +31,18 @@ export class ReceiveBuffer {
   }
 
   /** Puts `length` bytes, from `from` on, to a position; {@linkcode ReceiveBuffer.advance} says when they are in order. */
-  write(position: number, bytes: Uint8Array, from: number, length: number): void {
+  write(position: number, source: ByteSource, from: number, length: number): void {
+    if (length === 0) return;
     const at = this.#queued + position;
-    this.#ring.write(at, bytes, from, length, this.#end);
+    this.#ring ??= this.#storage.ring();
+    this.#ring.write(at, source, from, length, this.#end);
     this.#end = Math.max(this.#end, at + length);
   }
 
   /** Puts bytes that are next in order where they are expected, or to position 0. */
-  append(bytes: Uint8Array, from: number, length: number): void {
-    const placed = this.#expecting === null ? 0 : this.#place(bytes, from, length);
-    this.write(placed, bytes, from + placed, length - placed);
+  append(source: ByteSource, from: number, length: number): void {
+    const placed = this.#expecting === null ? 0 : this.#place(source, from, length);
+    this.write(placed, source, from + placed, length - placed);
   }
 
   /** The next `bytes` bytes are in order now. */
@@ -63,9 +67,9 @@ export class ReceiveBuffer {
     const length = Math.max(placed, Math.min(target.length, this.#queued));
     this.#placed = 0;
     this.#expecting = null;
-    this.#ring.read(placed, target, placed, length - placed);
+    this.#ring?.readArray(placed, target, placed, length - placed);
     this.#consume(length);
-    if (this.#end === 0) this.#ring.clear();
+    if (this.#end === 0) this.#ring = this.#storage.recycle(this.#ring);
     return length;
   }
 
@@ -73,14 +77,14 @@ export class ReceiveBuffer {
   peek(target: Uint8Array): number {
     this.expect(null);
     const length = Math.min(target.length, this.#queued);
-    this.#ring.read(0, target, 0, length);
+    this.#ring?.readArray(0, target, 0, length);
     return length;
   }
 
   /** Forgets what is behind holes. */
   truncate(): void {
     this.#end = this.#queued;
-    if (this.#queued === 0) this.#ring.clear();
+    if (this.#queued === 0) this.#ring = this.#storage.recycle(this.#ring);
   }
 
   /** Throws everything away. */
@@ -89,24 +93,24 @@ export class ReceiveBuffer {
     this.#end = 0;
     this.#placed = 0;
     this.#expecting = null;
-    this.#ring.clear();
+    this.#ring = this.#storage.recycle(this.#ring);
   }
 
   #consume(length: number): void {
-    this.#ring.consume(length);
+    this.#ring?.consume(length);
     this.#queued -= length;
     this.#end -= length;
   }
 
   /** Puts as many of `length` bytes as there is room for into the buffer of who expects them. */
-  #place(bytes: Uint8Array, from: number, length: number): number {
+  #place(source: ByteSource, from: number, length: number): number {
     const target = this.#expecting!;
     const placed = this.#placed;
     // What lies in the ring comes first.
     if (placed < this.#queued) return 0;
     const count = Math.min(length, target.length - placed);
     if (count <= 0) return 0;
-    copyBytes(bytes, from, target, placed, count);
+    target.set(source.part(from, count), placed);
     this.#placed = placed + count;
     this.#end = Math.max(this.#end, this.#placed);
     return count;
@@ -118,7 +122,7 @@ export class ReceiveBuffer {
     const placed = this.#placed;
     this.#placed = 0;
     // The buffer's memory may have been given away, and they with it.
-    if (target.length >= placed) this.#ring.write(0, target, 0, placed, this.#end);
+    if (target.length >= placed) (this.#ring ??= this.#storage.ring()).writeArray(0, target, placed, this.#end);
     else this.#consume(placed);
   }
 }

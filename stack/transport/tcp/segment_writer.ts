@@ -89,7 +89,7 @@ export class SegmentWriter {
     const syn = (flags & Flag.syn) !== 0;
     const ack = (flags & Flag.ack) !== 0;
     // What a SYN carries (RFC 7413) begins behind it.
-    sender.buffer.copy(syn ? add(sequence, 1) : sequence, packet.bytes, packet.head, length);
+    sender.buffer.copy(syn ? add(sequence, 1) : sequence, packet, packet.head, length);
     packet.tail = packet.head + length;
     let blocks = 0;
     if (ack && !syn && receiver.sackBlocks > 0) {

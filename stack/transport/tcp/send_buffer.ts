@@ -5,20 +5,22 @@
  */
 
 import { add, distance } from "../../sequence.ts";
-import { ByteRing, type RingStorage } from "./ring.ts";
+import type { ByteRing, ByteTarget, RingStorage } from "./ring.ts";
 
 /** The send buffer of one connection. */
 export class SendBuffer {
   /** Most bytes that wait in it. */
   limit: number;
-  readonly #ring: ByteRing;
+  readonly #storage: RingStorage;
+  /** Where the bytes are; null while there are none. */
+  #ring: ByteRing | null = null;
   /** Sequence number of the first byte. */
   #start: number;
   #queued = 0;
 
   /** Starts empty; the first byte will have the sequence number `start`. */
   constructor(storage: RingStorage, start: number, limit: number) {
-    this.#ring = new ByteRing(storage);
+    this.#storage = storage;
     this.#start = start;
     this.limit = limit;
   }
@@ -36,29 +38,31 @@ export class SendBuffer {
   /** Takes bytes, as many as there is room for, and returns how many. */
   append(source: Uint8Array): number {
     const length = Math.min(source.length, Math.max(0, this.limit - this.#queued));
-    this.#ring.write(this.#queued, source, 0, length, this.#queued);
+    if (length === 0) return 0;
+    this.#ring ??= this.#storage.ring();
+    this.#ring.writeArray(this.#queued, source, length, this.#queued);
     this.#queued += length;
     return length;
   }
 
   /** Copies `length` bytes from `sequence` on into `target` at `at`. */
-  copy(sequence: number, target: Uint8Array, at: number, length: number): void {
-    this.#ring.read(distance(sequence, this.#start), target, at, length);
+  copy(sequence: number, target: ByteTarget, at: number, length: number): void {
+    this.#ring?.read(distance(sequence, this.#start), target, at, length);
   }
 
   /** Frees everything before `sequence`. */
   release(sequence: number): void {
     const bytes = Math.min(distance(sequence, this.#start), this.#queued);
     if (bytes <= 0) return;
-    this.#ring.consume(bytes);
+    this.#ring!.consume(bytes);
     this.#start = add(this.#start, bytes);
     this.#queued -= bytes;
-    if (this.#queued === 0) this.#ring.clear();
+    if (this.#queued === 0) this.#ring = this.#storage.recycle(this.#ring);
   }
 
   /** Throws everything away. */
   clear(): void {
     this.#queued = 0;
-    this.#ring.clear();
+    this.#ring = this.#storage.recycle(this.#ring);
   }
 }
