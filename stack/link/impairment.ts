@@ -202,6 +202,10 @@ export class Impairment {
     const options = this.#options;
     const counters = this.counters;
     const index = counters.sent++;
+    if (this.#transparent && this.#timers !== null && this.#underWay.length === 0) {
+      this.#passOn(packet);
+      return;
+    }
     if (this.#timers === null || this.#isLost(packet, index)) {
       counters.lost++;
       packet.release();
@@ -285,9 +289,13 @@ export class Impairment {
       const order = this.#underWay.nextOrder;
       if (order < this.#lastDelivered) this.counters.reordered++;
       else this.#lastDelivered = order;
-      if (this.#deliver(this.#underWay.dequeue()!)) this.counters.delivered++;
-      else this.counters.queueDropped++;
+      this.#passOn(this.#underWay.dequeue()!);
     }
+  }
+
+  #passOn(packet: Packet): void {
+    if (this.#deliver(packet)) this.counters.delivered++;
+    else this.counters.queueDropped++;
   }
 
   #expire(): void {
