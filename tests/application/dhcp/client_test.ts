@@ -160,6 +160,7 @@ linkTest("messages for others, unfit ones and nonsense are counted, and change n
     ["another transaction", { ...grant(offer), transaction: 1 }],
     ["an acknowledgement of nothing", grant(ack)],
     ["a client's message", { ...grant(offer), operation: 1 }],
+    ["another client's", { ...grant(offer), clientHardware: link.routerNic.mac! }],
     ["no server", { ...grant(offer), options: new Map([[OptionCode.leaseTime, secondsBytes(9)]]) }],
     ["no lease time", {
       ...grant(offer),
@@ -180,7 +181,7 @@ linkTest("messages for others, unfit ones and nonsense are counted, and change n
   const client = link.client();
   await link.time.run(100);
   assertEquals([client.state, client.lease], ["selecting", null]);
-  assertEquals([client.counters.ignored, client.counters.malformed], [3, wrong.length - 3]);
+  assertEquals([client.counters.ignored, client.counters.malformed], [4, wrong.length - 4]);
   client.stop();
   server.close();
 });
@@ -416,7 +417,33 @@ linkTest("an address that somebody else has is declined, and another one asked f
   // The second one was probed, too, and free: three probes, and the wait after them.
   const probed = link.time.now - lease.startedAt;
   assert(probed >= 4000 && probed <= 7000, `${probed} ms`);
+  // The lease runs from when it was asked for.
+  assertEquals(client.remaining, 1_000_000 - probed);
   assertEquals(warnings, [`Declined 10.0.0.1, which 10.0.0.1 offered: ${link.routerNic.mac} has it`]);
+  client.stop();
+  server.close();
+});
+
+linkTest("a previous address that somebody else has by now is not asked for again", async (link) => {
+  const server = new ScriptedPeer(link, ({ type }) => type === request ? grant(ack, "10.0.0.1") : null);
+  const client = link.client({ probe: true, previousAddress: "10.0.0.1" });
+  await link.time.waitUntil(() => typesOf(server.seen).includes(discover));
+  assertEquals(typesOf(server.seen), [request, decline, discover]);
+  assertEquals(server.seen[2]!.options.has(OptionCode.requestedAddress), false);
+  client.stop();
+  server.close();
+});
+
+linkTest("a refusal by a server whose offer was not taken means nothing", async (link) => {
+  const server: ScriptedPeer = new ScriptedPeer(link, (message) => {
+    if (message.type === discover) return grant(offer);
+    const options = new Map([[OptionCode.serverIdentifier, addressBytes(ip("10.0.0.9"))]]);
+    server.send(message, { type: MessageType.nak, options });
+    return grant(ack);
+  });
+  const client = link.client();
+  await link.time.waitFor(client.bound());
+  assertEquals([client.counters.refused, client.counters.ignored, client.address], [0, 1, "10.0.0.7/24"]);
   client.stop();
   server.close();
 });

@@ -358,6 +358,38 @@ linkTest("what somebody had who is gone is offered again, half a second later", 
   again.stop();
 });
 
+/** A server that probes, clients of any hardware address, and the host with an address of the pool without a lease. */
+function conflictTest(
+  name: string,
+  body: (clients: Clients, server: DhcpServer, link: Link) => Promise<void>,
+): void {
+  linkTest(name, async (link) => {
+    using server = link.server({ probe: true });
+    link.host.routes.add({ prefix: IpPrefix.parse("0.0.0.0/0"), nic: link.nic });
+    const clients = new Clients(link);
+    link.nic.promiscuous = false;
+    link.host.addAddress(link.nic, "10.0.0.101/24");
+    await link.time.run(1);
+    await body(clients, server, link);
+  });
+}
+
+conflictTest("who answers the probe itself is offered the address that it has", async (clients, server, link) => {
+  await clients.send(discover, [requested("10.0.0.101")], { clientHardware: link.nic.mac! });
+  await link.time.run(1000);
+  assertEquals([server.counters.conflicts, String(clients.answers[0]!.yourAddress)], [0, "10.0.0.101"]);
+});
+
+conflictTest("what is remembered of somebody who is gone is no conflict", async (clients, server, link) => {
+  const events = link.router.ping("10.0.0.101", { count: 1 });
+  assertEquals((await link.time.waitFor(events.next())).value?.kind, "reply");
+  await link.time.waitFor(events.next());
+  link.host.removeAddress(link.nic, "10.0.0.101");
+  await clients.send(discover, [requested("10.0.0.101")]);
+  await link.time.run(1000);
+  assertEquals([server.counters.conflicts, String(clients.answers[0]!.yourAddress)], [0, "10.0.0.101"]);
+});
+
 linkTest("clients that never take their offers fill no more than the pool, and probes have a limit", async (link) => {
   using server = link.server({ probe: true, range: [ip("10.0.0.2"), ip("10.0.0.201")] });
   const clients = new Clients(link);
