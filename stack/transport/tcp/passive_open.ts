@@ -206,8 +206,6 @@ export class PassiveOpen {
     connection.sender.synWasSent();
     context.trace?.segment?.(connection, "received", packet);
     segmentArrives(connection, segment);
-    // Nothing of ours is in the network that would bring an unfinished handshake to its end.
-    if (connection.state === State.synReceived) connection.finish(null);
     return true;
   }
 

@@ -96,3 +96,30 @@ tcpTest("connections start with the listener's settings", (t) => {
   assertEquals([settings.noDelay, settings.receiveBufferBytes, settings.keepAlive], [true, 4000, false]);
   assertEquals(t.takeSent()[0]?.window, 4000);
 });
+
+tcpTest("a listener whose connections nobody accepts holds up no other, nor those that it has handed out", (t) => {
+  t.listen({}, 2);
+  join(t, 6001);
+  t.connection = t.listener!.accept()!;
+  for (const port of [6002, 6003]) join(t, port);
+  t.takeSent();
+  t.peerPort = 6004;
+  t.receives("S 0:0(0) win 1000").sends();
+  const full = t.listener!;
+  t.ourPort = 81;
+  t.listen();
+  join(t, 6005, "P. 1:11(10) ack 1");
+  assertEquals([full.acceptable, t.listener!.acceptable, t.listener!.accept()?.receivable], [2, 1, 10]);
+  t.takeSent();
+  t.ourPort = 80;
+  t.peerPort = 6001;
+  t.receives("P. 1:11(10) ack 1");
+  assertEquals(t.read(), 10);
+  // There is room again: the client that was not answered tries once more.
+  assertEquals(full.accept()?.remote.port, 6002);
+  t.peerPort = 6004;
+  t.takeSent();
+  t.receives("S 0:0(0) win 1000").sends("S. 0:0(0) ack 1");
+  full.close();
+  t.takeSent();
+});

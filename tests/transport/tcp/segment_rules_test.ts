@@ -131,3 +131,10 @@ tcpTest("in TIME-WAIT an empty segment is answered when its timestamp is old (RF
   t.receives(". 2:2(0) ack 2 <nop,nop,TS val 500 ecr 1100>").sends();
   t.receives(". 2:2(0) ack 2 <nop,nop,TS val 499 ecr 1100>").sends(". 2:2(0) ack 2");
 });
+
+tcpTest("a window that was sent before the one that is known does not replace it, in whatever order they come", (t) => {
+  t.accept(plain).receives("P. 11:21(10) ack 1 win 5000").receives("P. 1:11(10) ack 1 win 100").takeSent();
+  assertEquals([t.connection.info().sendWindow, t.read()], [5000, 20]);
+  t.receives(". 21:21(0) ack 1 win 200");
+  assertEquals(t.connection.info().sendWindow, 200);
+});
