@@ -15,6 +15,9 @@ import { renderTable, type Result, resultsOf } from "./table.ts";
 const names = benchmarks.map(({ name }) => name);
 const measureProgram = new URL("measure.ts", import.meta.url).pathname;
 
+/** The load, for each processor, from which on other programs must have slowed the measurements down. */
+const busyShare = 0.25;
+
 /** How long one measurement may take, in milliseconds: one that hangs must not take the others with it. */
 const patience = 60_000;
 
@@ -105,6 +108,7 @@ function showProgress(text: string): void {
 }
 
 async function bench({ runs, only, json }: Values<typeof options>): Promise<number> {
+  const [load = 0] = Deno.loadavg();
   const results: Result[] = [];
   const problems: string[] = [];
   for (const benchmark of benchmarks.filter(({ name }) => only.includes(name))) {
@@ -121,6 +125,9 @@ async function bench({ runs, only, json }: Values<typeof options>): Promise<numb
   else {
     console.log(renderTable(results));
     console.log(`Medians of ${runs} runs; the spread is from the least to the most. Every transfer was verified once.`);
+    if (load > busyShare * navigator.hardwareConcurrency) {
+      console.log(`Other programs were at work (load ${load.toFixed(1)}): expect less than a quiet machine gives.`);
+    }
   }
   for (const problem of problems) console.error(`bench: ${problem}`);
   return problems.length === 0 ? ExitCode.success : ExitCode.failure;

@@ -24,7 +24,7 @@ export interface Result {
   readonly value: Runs;
   /** What it is compared with. */
   readonly against: Runs | null;
-  /** The median's to the other median. */
+  /** The median of the ratios within each run: what slows both sides of a run down does not show in it. */
   readonly ratio: number | null;
   /** What is wanted of the ratio, or else of the value. */
   readonly goal: Goal | null;
@@ -35,10 +35,12 @@ export interface Result {
 /** Works out the rows of a benchmark. */
 export function resultsOf(benchmark: Benchmark, measured: Measured): Result[] {
   return benchmark.rows.map((row) => {
-    const pick = ([side, figure]: Row["value"]) => summarize(measured[side]!.map((figures) => figures[figure]!));
-    const value = pick(row.value);
-    const against = row.against === undefined ? null : pick(row.against);
-    const ratio = against === null ? null : value.median / against.median;
+    const pick = ([side, figure]: Row["value"]) => measured[side]!.map((figures) => figures[figure]!);
+    const values = pick(row.value);
+    const value = summarize(values);
+    const others = row.against === undefined ? null : pick(row.against);
+    const against = others === null ? null : summarize(others);
+    const ratio = others === null ? null : summarize(values.map((value, run) => value / others[run]!)).median;
     const goal = row.goal ?? null;
     return {
       benchmark: benchmark.name,
