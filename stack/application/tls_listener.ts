@@ -5,6 +5,7 @@
  */
 
 import { makeError } from "../errors.ts";
+import { acceptAll } from "../socket/accept_all.ts";
 import type { TcpConn } from "../socket/tcp_conn.ts";
 import type { TcpListener } from "../socket/tcp_listener.ts";
 import { toDuplex } from "./duplex.ts";
@@ -78,21 +79,8 @@ export class TlsListener implements AsyncIterable<TlsConn>, Disposable {
   }
 
   /** The connections as they come, until the listener is closed. Leaving the loop closes the listener. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<TlsConn, undefined, undefined> {
-    try {
-      while (!this.#closed) {
-        let conn: TlsConn;
-        try {
-          conn = await this.accept();
-        } catch (error) {
-          if (this.#closed) return;
-          throw error;
-        }
-        yield conn;
-      }
-    } finally {
-      this[Symbol.dispose]();
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<TlsConn, undefined, undefined> {
+    return acceptAll(this, () => this.#closed);
   }
 
   async #run(): Promise<void> {

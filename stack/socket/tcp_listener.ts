@@ -7,6 +7,7 @@
 import { makeError } from "../errors.ts";
 import { formatEndpoint } from "../transport/endpoint.ts";
 import type { ListenRequest, TcpUserCalls, UserListener } from "../transport/tcp/user.ts";
+import { acceptAll } from "./accept_all.ts";
 import { checkNumber, checkTransport, localEndpoint, type TcpListenOptions, toNetAddr } from "./options.ts";
 import { Hold, type ProgramKeeper } from "./hold.ts";
 import { TcpConn } from "./tcp_conn.ts";
@@ -76,21 +77,8 @@ export class TcpListener implements Deno.Listener<TcpConn, Deno.NetAddr> {
   }
 
   /** The connections as they come, until the listener is closed. Leaving the loop closes the listener. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<TcpConn, undefined, undefined> {
-    try {
-      while (!this.#closed) {
-        let conn: TcpConn;
-        try {
-          conn = await this.accept();
-        } catch (error) {
-          if (this.#closed) return;
-          throw error;
-        }
-        yield conn;
-      }
-    } finally {
-      this[Symbol.dispose]();
-    }
+  [Symbol.asyncIterator](): AsyncGenerator<TcpConn, undefined, undefined> {
+    return acceptAll(this, () => this.#closed);
   }
 
   /** An `accept` that waits keeps the program running. That is so at first. */
