@@ -52,7 +52,7 @@ Deno.test("a row's goal is for the median of the runs' ratios, or for the median
 
 Deno.test("the table shows value, spread, what it is against, ratio, what is wanted, and whether it is met", () => {
   const lines = renderTable(resultsOf(benchmark, measured)).split("\n");
-  assertMatch(lines[3]!, /│ rate +│ 1\/s +│ +20\.0 │ 10\.0 to 30\.0 │ +25\.0 │ +0\.50 │ >= 0\.8 x │ NO  │/);
+  assertMatch(lines[3]!, /│ rate +│ 1\/s +│ +20\.0 │ 10\.0 to 30\.0 │ +25\.0 │ +0\.50 │ >= 0\.8 x │ NO +│/);
   assertMatch(lines[4]!, /│ memory +│ bytes +│ +101 │ +99\.0 to 101 │ +│ +│ +<= 100 │ NO +│/);
 });
 
