@@ -136,3 +136,11 @@ tcpTest("what is lost is not sent again into a window that the peer has closed m
   t.receives(". 1:1(0) ack 1 win 500 <nop,nop,sack 1001:5001>");
   assertEquals(t.takeSent().map(({ sequence }) => sequence), [1]);
 }, reno);
+
+tcpTest("an echo from before the connection began does not say that a time-out was spurious (RFC 3522)", (t) => {
+  tenOut(t, "mss 1012,sackOK,TS val 100 ecr 0,nop,wscale 7");
+  while (t.connection.info().congestionState !== "loss") t.wait(10);
+  t.takeSent();
+  t.receives(". 1:1(0) ack 1001 <nop,nop,TS val 900 ecr 900>").takeSent();
+  assertEquals([t.connection.info().congestionState, t.connection.info().slowStartThreshold], ["loss", 5000]);
+}, reno);

@@ -93,3 +93,18 @@ tcpTest("there are never more than the limit: the oldest gives way, and its port
   t.wait(60_000);
   assertEquals([t.tcp.timeWait.size, ended], [0, maximumTimeWait]);
 });
+
+tcpTest("one that starts anew does not keep those behind it", (t) => {
+  const first = waiting(t).peerPort;
+  t.peerPort = 5001;
+  t.receives(`S 0:0(0) win 1000 <${plain}>`).receives(". 1:1(0) ack 1");
+  t.listener!.accept()!.shutdown();
+  t.receives("F. 1:1(0) ack 2").takeSent();
+  assertEquals(t.tcp.timeWait.size, 2);
+  t.peerPort = first;
+  t.wait(30_000).receives("F. 1:1(0) ack 2").takeSent();
+  t.wait(30_000);
+  assertEquals([...t.tcp.timeWait.values()].map(({ remote }) => remote.port), [first]);
+  t.wait(30_000);
+  assertEquals(t.tcp.timeWait.size, 0);
+});
