@@ -14,6 +14,7 @@ import { type ControlValues, openControl } from "../control/server.ts";
 import { Interruption } from "../interruption.ts";
 import { createClient, type Entrance, findEntrance, withAdvice } from "./access.ts";
 import type { TunnelAccess } from "./options.ts";
+import { Presence } from "./presence.ts";
 
 /** Packets that the kernel may have on their way into the tunnel. */
 const queueLength = 100;
@@ -44,12 +45,13 @@ export async function runClient(access: TunnelAccess, values: ClientValues, logg
   try {
     const connection = await client.connect();
     const device = openTun(values.tun === null ? { up: false } : { name: values.tun, up: false });
-    relay.join(device);
+    const presence = new Presence(device);
+    relay.join(device, presence.check);
     setUpSystem(changes, device, connection, entrance, values.redirect);
     await using _control = await openControl(values.control, { vpn: () => describeClient(client, entrance) }, logger);
     const { address, mtu } = connection;
     console.log(`Connected to ${entrance.url} as ${address}: ${device.name}, MTU ${mtu}; Ctrl-C ends.`);
-    await client.finished;
+    await Promise.race([client.finished, presence.lost]);
     return ExitCode.success;
   } catch (error) {
     if (interruption.exitCode !== null) return interruption.exitCode;

@@ -15,6 +15,7 @@ import { errorLine, ExitCode } from "../cli.ts";
 import { type ControlValues, openControl } from "../control/server.ts";
 import { Interruption } from "../interruption.ts";
 import { serverCertificate } from "./certificate.ts";
+import { Presence } from "./presence.ts";
 import { TokenStore } from "./token_store.ts";
 
 /** Packets that the kernel may have on their way to clients. */
@@ -64,7 +65,8 @@ export async function runServer(values: ServerValues, logger: Logger): Promise<n
   const [http, fingerprint] = await makeHttpServer(values, store);
   try {
     const port = await listen(http, values);
-    await using hub = openHub(changes, values, own, peer);
+    const [opened, presence] = openHub(changes, values, own, peer);
+    await using hub = opened;
     const server = new TunnelServer({
       hub,
       gateway: own,
@@ -78,9 +80,12 @@ export async function runServer(values: ServerValues, logger: Logger): Promise<n
     await using _control = await openControl(values.control, { vpn: describe }, logger);
     announce(values, port, fingerprint, hub, own);
     const review = setInterval(() => endInvalid(server, store), reviewInterval);
-    await interruption.wait();
-    clearInterval(review);
-    server.close();
+    try {
+      await Promise.race([interruption.wait(), presence.lost]);
+    } finally {
+      clearInterval(review);
+      server.close();
+    }
     // Before the device goes, with which the kernel would remove some of it.
     changes.undo();
     return ExitCode.success;
@@ -124,13 +129,20 @@ async function listen(http: Server, { listen: host, port, plain }: ServerValues)
   return wanted;
 }
 
-function openHub(changes: HostChanges, values: ServerValues, own: IpAddress, peer: IpAddress): TunnelHub {
+function openHub(
+  changes: HostChanges,
+  values: ServerValues,
+  own: IpAddress,
+  peer: IpAddress,
+): [hub: TunnelHub, presence: Presence] {
   const { network, tun, mtu, interconnect } = values;
   refuseCollision(network, tun);
   const device = openTun(tun === null ? { up: false } : { name: tun, up: false });
   try {
     setUpSystem(changes, device, { network, mtu, own, peer });
-    return new TunnelHub(device, network, { interconnect, own: [own, peer] });
+    const presence = new Presence(device);
+    const hub = new TunnelHub(device, network, { interconnect, own: [own, peer], linkChanged: presence.check });
+    return [hub, presence];
   } catch (error) {
     changes.undo();
     device.close();

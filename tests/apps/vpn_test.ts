@@ -252,3 +252,16 @@ kernelTest("without any privilege, ping and tcpclient run through the tunnel, an
   stack.signal("SIGINT");
   assertEquals(await stack.code(), 0);
 }, needs);
+
+kernelTest("server and client end, in one line and with 1, when somebody removes their interface", async () => {
+  await using room = await Room.make(1);
+  await using server = await VpnServer.start(["laptop"], "--tun", "vpns");
+  await using client = await server.client(room, "laptop");
+  await room.run("ip", "link", "del", "tun0");
+  assertEquals(await client.code(), 1);
+  assertEquals(client.errors.at(-1), 'vpn: Cannot go on: somebody has removed the interface "tun0"');
+  assertNotMatch(await room.state(), /proto 84/);
+  await run("ip", "link", "del", "vpns");
+  assertEquals(await server.program.code(), 1);
+  assertEquals(server.program.errors.at(-1), 'vpn: Cannot go on: somebody has removed the interface "vpns"');
+}, needs);

@@ -47,6 +47,8 @@ export interface TunnelHubOptions extends LinkLoopOptions {
   interconnect?: boolean;
   /** The server's own addresses in the network. */
   own?: readonly IpAddress[];
+  /** Called when the device's MTU or state has changed. */
+  linkChanged?: () => void;
 }
 
 /**
@@ -75,7 +77,7 @@ export class TunnelHub implements AsyncDisposable {
     this.#first = toNumber(network.network);
     this.#mask = network.length === 0 ? 0 : (-1 << (32 - network.length)) >>> 0;
     this.#loop = new LinkLoop({ passOn: (now) => this.#passOn(now) }, options);
-    this.#uplink = this.#loop.attach(device);
+    this.#uplink = this.#loop.attach(device, options.linkChanged);
   }
 
   /** The timers that the loop runs. */

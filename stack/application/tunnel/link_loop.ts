@@ -61,10 +61,10 @@ export class LinkLoop implements AsyncDisposable {
     this.#loop?.start();
   }
 
-  /** Takes over a device. */
-  attach(device: Device): Nic {
+  /** Takes over a device. `linkChanged` is called when its MTU or state has changed. */
+  attach(device: Device, linkChanged: () => void = () => {}): Nic {
     const wake = () => this.#loop?.wake();
-    device.attach({ pool: this.pool, headroom, timers: this.timers, offload: true, wake, linkChanged: () => {} });
+    device.attach({ pool: this.pool, headroom, timers: this.timers, offload: true, wake, linkChanged });
     const nic = new Nic(this.#attached++, device.name, device, this.#link);
     this.#nics.add(nic);
     if (device.createPoller !== undefined && this.#loop !== null && !this.#pollsDevices) {

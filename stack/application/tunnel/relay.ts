@@ -43,9 +43,9 @@ export class LinkRelay implements AsyncDisposable {
     return this.#loop.pool.inUse;
   }
 
-  /** Joins a device to the channel, and takes it over. */
-  join(device: Device): Nic {
-    return this.#device = this.#loop.attach(device);
+  /** Joins a device to the channel, and takes it over. `linkChanged` is called when its MTU or state has changed. */
+  join(device: Device, linkChanged: () => void = () => {}): Nic {
+    return this.#device = this.#loop.attach(device, linkChanged);
   }
 
   /** Does what there is to do now, for simulations. */
