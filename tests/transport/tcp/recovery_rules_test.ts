@@ -144,3 +144,10 @@ tcpTest("an echo from before the connection began does not say that a time-out w
   t.receives(". 1:1(0) ack 1001 <nop,nop,TS val 900 ecr 900>").takeSent();
   assertEquals([t.connection.info().congestionState, t.connection.info().slowStartThreshold], ["loss", 5000]);
 }, reno);
+
+tcpTest("a FIN that comes again and again is no duplicate ACK (RFC 5681 2)", (t) => {
+  tenOut(t, plain);
+  for (let copy = 0; copy < 5; copy++) t.receives("F. 1:1(0) ack 1").takeSent();
+  const { segmentsRetransmitted, congestionState } = t.connection.info();
+  assertEquals([segmentsRetransmitted, congestionState, t.state], [0, "open", "CLOSE-WAIT"]);
+});

@@ -138,3 +138,10 @@ tcpTest("a window that was sent before the one that is known does not replace it
   t.receives(". 21:21(0) ack 1 win 200");
   assertEquals(t.connection.info().sendWindow, 200);
 });
+
+tcpTest("FIN goes with data only where the window has room for both (RFC 9293 3.4)", (t) => {
+  t.accept(plain, { cork: true }).receives(". 1:1(0) ack 1 win 500").write(500);
+  t.sends().connection.shutdown();
+  t.sends("P. 1:501(500) ack 1", "F. 501:501(0) ack 1");
+  t.receives(". 1:1(0) ack 502");
+});
