@@ -134,22 +134,32 @@ export class TunnelHub implements AsyncDisposable {
   }
 
   #passOn(now: number): number {
-    let passed = 0;
-    for (let packets = 0; packets < batchPackets; packets++) {
-      const packet = this.#uplink.receive(now);
-      if (packet === null) break;
-      this.#fromUplink(packet);
-      passed++;
-    }
+    let passed = this.#takeFromUplink(now);
     for (const port of this.#ports.values()) {
-      for (let packets = 0; packets < batchPackets; packets++) {
-        const packet = port.nic.receive(now);
-        if (packet === null) break;
-        this.#fromClient(packet, port);
-        passed++;
-      }
+      const taken = this.#takeFromClient(port, now);
+      passed += taken;
+      // The system's answers to a batch find room in its short queue only while those to the last one are not there.
+      if (taken > 0) passed += this.#takeFromUplink(now);
     }
     return passed;
+  }
+
+  #takeFromUplink(now: number): number {
+    for (let packets = 0; packets < batchPackets; packets++) {
+      const packet = this.#uplink.receive(now);
+      if (packet === null) return packets;
+      this.#fromUplink(packet);
+    }
+    return batchPackets;
+  }
+
+  #takeFromClient(port: HubPort, now: number): number {
+    for (let packets = 0; packets < batchPackets; packets++) {
+      const packet = port.nic.receive(now);
+      if (packet === null) return packets;
+      this.#fromClient(packet, port);
+    }
+    return batchPackets;
   }
 
   #fromUplink(packet: Packet): void {

@@ -167,3 +167,28 @@ Deno.test("a client that is slow loses packets, and holds up nobody", async () =
     assertEquals([one.device.queueLength, one.device.counters.transmitQueueFull], [256, 144]);
   });
 });
+
+Deno.test("a crowd of clients does not fill the system's short queue with the answers to one of its rounds", async () => {
+  const time = new VirtualTime();
+  // As a TUN device with its usual queue of 100 packets, whose other end answers at once.
+  const [uplink, system] = createWire({ medium: "ip", mtu: 1400, receiveFrames: 100 });
+  const host = new TestHost(time.timers);
+  host.wake = () => {
+    for (let asked = system.receive(); asked !== null; asked = system.receive()) {
+      const { source, destination } = readIpv4(asked.contents());
+      asked.release();
+      system.transmit(packetOf(host.pool, packet(destination, source)));
+    }
+  };
+  system.attach(host);
+  const own = [IpAddress.parse("10.1.1.1")];
+  const hub = new TunnelHub(uplink, IpPrefix.parse("10.1.1.0/24"), { own, timers: time.timers, eventLoop: false });
+  const clients = Array.from({ length: 200 }, (_, index) => new Client(hub, `10.1.1.${index + 3}`));
+  for (const client of clients) client.sends(packet(client.port.address.toString(), "10.1.1.1"));
+  time.add(hub).step();
+  time.settle();
+  assertEquals(clients.filter(({ received }) => received.length === 1).length, 200);
+  await hub.close();
+  system.close();
+  assertEquals([hub.packetsInUse, host.pool.inUse], [0, 0]);
+});
