@@ -38,11 +38,10 @@ const chunkBytes = 65536;
  * the connection ended.
  */
 export class PendingTransfers implements ConnectionObserver {
-  /** Keeps the program running while something waits. */
-  readonly hold: Hold;
-
   readonly #connection: UserConnection;
+  readonly #keeper: ProgramKeeper | null;
   // Most connections of a busy server wait for their peer: what they may never need is made when they do.
+  #hold: Hold | null = null;
   #ending: PromiseWithResolvers<Error | null> | null = null;
   #reads: PendingRead[] = nothing;
   #writes: PendingWrite[] = nothing;
@@ -54,9 +53,14 @@ export class PendingTransfers implements ConnectionObserver {
   /** Becomes the observer of a connection. */
   constructor(connection: UserConnection, keeper: ProgramKeeper | null) {
     this.#connection = connection;
-    this.hold = new Hold(keeper);
+    this.#keeper = keeper;
     connection.observer = this;
     if (connection.failure !== null) this.closed(connection.failure);
+  }
+
+  /** Keeps the program running while something waits. */
+  get hold(): Hold {
+    return this.#hold ??= new Hold(this.#keeper);
   }
 
   /** Whether TCP is done with the connection. */
@@ -166,7 +170,8 @@ export class PendingTransfers implements ConnectionObserver {
   }
 
   #updateHold(): void {
-    this.hold.waiting = this.#reads.length > 0 || this.#writes.length > 0;
+    const waiting = this.#reads.length > 0 || this.#writes.length > 0;
+    if (waiting || this.#hold !== null) this.hold.waiting = waiting;
   }
 
   /** TCP calls in the middle of packet handling, so what waits is served a little later, and many calls at once. */

@@ -64,7 +64,7 @@ export class ActiveOpen {
     const reservation = this.#reserve(path.source, remote, request.localPort ?? 0);
     const local = { address: path.source, port: reservation.port };
     const connection = new Connection(this.#context, local, remote, path, settings, false);
-    connection.onFinish = () => reservation.release();
+    connection.reservation = reservation;
     this.#flows.add(connection);
     this.#context.counters.activeOpens++;
     connection.open(request.fastOpen);

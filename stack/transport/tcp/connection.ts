@@ -9,6 +9,7 @@ import type { ErrorName } from "../../errors.ts";
 import { TokenBucket } from "../../token_bucket.ts";
 import type { Endpoint } from "../endpoint.ts";
 import type { Flow } from "../flow_table.ts";
+import type { PortReservation } from "../ports.ts";
 import { AckNeed } from "./ack_policy.ts";
 import { connectionInfo } from "./connection_info.ts";
 import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
@@ -51,8 +52,8 @@ export class Connection extends ControlBlock
   observer: ConnectionObserver | null = null;
   /** The listener that it came from, until it is accepted. */
   parent: ConnectionParent | null = null;
-  /** Called once when the connection is over, to give back what was reserved for it. */
-  onFinish: (() => void) | null = null;
+  /** What is reserved for it until it is over. */
+  reservation: PortReservation | null = null;
   /** What Fast Open means to it (RFC 7413), or null when it is not used. */
   fastOpen: FastOpenHandshake | null = null;
   /** Whether its user has closed it and wants no more data. */
@@ -374,8 +375,8 @@ export class Connection extends ControlBlock
     else this.receiver.stop();
     this.context.forget(this);
     if (this.#state !== State.timeWait) this.setState(State.closed);
-    this.onFinish?.();
-    this.onFinish = null;
+    this.reservation?.release();
+    this.reservation = null;
     this.parent?.ended(this);
     this.parent = null;
     this.observer?.closed(failure);

@@ -29,6 +29,8 @@ const none: number[] = [];
 
 /** Disjoint ranges in sequence order. */
 export class Ranges {
+  /** No ranges: for those who have none yet to share. Nothing is added to it. */
+  static readonly none: Ranges = new Ranges();
   #starts: number[] = none;
   #ends: number[] = none;
   /** When each range last grew, as a running number: the latest goes into the first SACK block. */

@@ -54,7 +54,7 @@ export class Receiver {
   /** When to acknowledge what arrives. */
   readonly acks: AckPolicy;
   /** Data that arrived behind a hole. */
-  readonly outOfOrder: Ranges = new Ranges();
+  outOfOrder: Ranges = Ranges.none;
 
   readonly #buffer: ReceiveBuffer;
   #limit: number;
@@ -129,7 +129,7 @@ export class Receiver {
    */
   hold({ length, dataAt, packet }: Segment): void {
     const end = earlier(add(this.rcvNxt, length), this.rightEdge);
-    if (length === 0 || !before(this.rcvNxt, end) || !this.outOfOrder.add(this.rcvNxt, end)) return;
+    if (length === 0 || !before(this.rcvNxt, end) || !this.#ownRanges().add(this.rcvNxt, end)) return;
     this.#buffer.write(0, packet, dataAt, distance(end, this.rcvNxt));
   }
 
@@ -322,7 +322,7 @@ export class Receiver {
       this.acks.need = AckNeed.now;
       // RFC 2883 section 4: the block behind the duplicate's is the one that it lies in.
       if (ranges.covers(start, end)) ranges.touch(start);
-      else if (ranges.add(start, end, maximumRanges(this.window))) {
+      else if (this.#ownRanges().add(start, end, maximumRanges(this.window))) {
         this.outOfOrderSegments++;
         this.#buffer.write(distance(start, this.rcvNxt), packet, at, distance(end, start));
       }
@@ -331,6 +331,12 @@ export class Receiver {
     const hole = ranges.count > 0;
     this.#buffer.append(packet, at, distance(end, start));
     this.#advance(end, hole, now);
+  }
+
+  /** The ranges, to be added to. */
+  #ownRanges(): Ranges {
+    if (this.outOfOrder === Ranges.none) this.outOfOrder = new Ranges();
+    return this.outOfOrder;
   }
 
   /** Moves RCV.NXT to `end`, and over what is there already behind it; `hole` says whether this may close one. */

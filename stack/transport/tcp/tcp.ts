@@ -323,8 +323,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
 
   /** As {@linkcode TcpContext.enterTimeWait}. */
   enterTimeWait(connection: Connection): void {
-    const entry = new TimeWait(connection, connection.onFinish);
-    connection.onFinish = null;
+    const entry = new TimeWait(connection, connection.reservation);
+    connection.reservation = null;
     connection.finish(null);
     this.timeWait.add(entry);
   }
@@ -341,7 +341,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   }
 
   #merge(settings: Partial<ConnectionSettings> | undefined): Readonly<ConnectionSettings> {
-    if (settings === undefined) return this.#settings;
+    // Who changes nothing shares them.
+    if (settings === undefined || Object.keys(settings).length === 0) return this.#settings;
     checkSettings(settings);
     return { ...this.#settings, ...settings };
   }

@@ -10,6 +10,7 @@ import type { Timer } from "../../timers.ts";
 import type { Path } from "../../network/path.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { type Flow, FlowTable } from "../flow_table.ts";
+import type { PortReservation } from "../ports.ts";
 import type { Connection } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import type { TcpCounters } from "./counters.ts";
@@ -44,7 +45,7 @@ export class TimeWait implements Flow<TimeWait> {
   /** When it is over, in milliseconds. */
   deadline: number = 0;
   /** Gives back what is still reserved. */
-  readonly onEnd: (() => void) | null;
+  readonly reservation: PortReservation | null;
   /** The connection itself, while somebody watches. */
   readonly connection: Connection | null;
   /** Managed by the flow table. */
@@ -53,7 +54,7 @@ export class TimeWait implements Flow<TimeWait> {
   flowHash: number = 0;
 
   /** Keeps what is needed of a connection. */
-  constructor(connection: Connection, onEnd: (() => void) | null) {
+  constructor(connection: Connection, reservation: PortReservation | null) {
     this.local = connection.local;
     this.remote = connection.remote;
     this.path = connection.path;
@@ -64,7 +65,7 @@ export class TimeWait implements Flow<TimeWait> {
     this.timestamps = connection.timestamps;
     this.recentTimestamp = connection.receiver.recentTimestamp;
     this.timestampOffset = (connection.timestampNow - Math.floor(connection.now)) | 0;
-    this.onEnd = onEnd;
+    this.reservation = reservation;
     this.connection = connection.trace === null ? null : connection;
   }
 }
@@ -135,7 +136,7 @@ export class TimeWaitTable {
   remove(entry: TimeWait): void {
     if (!this.#order.delete(entry)) return;
     this.#flows.remove(entry);
-    entry.onEnd?.();
+    entry.reservation?.release();
     entry.connection?.timeWaitEnded();
     if (this.#order.size === 0) this.#timer.dispose();
   }

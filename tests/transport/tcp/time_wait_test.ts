@@ -83,7 +83,7 @@ tcpTest("there are never more than the limit: the oldest gives way, and its port
   for (let index = 0; index < maximumTimeWait; index++) {
     const other = Object.assign(Object.create(Object.getPrototypeOf(entry)), entry, {
       remote: { address: remote.address, port: 10_000 + index },
-      onEnd: () => void ended++,
+      reservation: { release: () => void ended++ },
       nextFlow: null,
     });
     t.tcp.timeWait.add(other);
