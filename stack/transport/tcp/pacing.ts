@@ -14,6 +14,12 @@ import type { RttEstimator } from "./rtt.ts";
 /** The window is sent in a little less than a round trip, so that the pace is never what limits (RFC 9002: N). */
 const gain = 1.25;
 
+/**
+ * In slow start each round trip carries twice as much as the one before, and at its end more than twice the average: a
+ * window that doubles every round trip is sent at 2 ln 2 = 1.39 times itself a round trip.
+ */
+const slowStartGain = 1.5;
+
 /** What may be sent at once: the initial window (RFC 9002 section 7.7). */
 const burstSegments = 10;
 
@@ -43,7 +49,7 @@ export class Pacer {
   /** The pace in bytes per millisecond; Infinity when there is none. */
   get rate(): number {
     if (!this.enabled || this.#rtt.smoothed < shortestRoundTrip) return Infinity;
-    return gain * this.#window.size / this.#rtt.smoothed;
+    return (this.#window.inSlowStart ? slowStartGain : gain) * this.#window.size / this.#rtt.smoothed;
   }
 
   /** Sees how much may go by now. To be called before a row of {@linkcode Pacer.allows}. */
