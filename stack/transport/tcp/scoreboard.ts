@@ -47,7 +47,7 @@ const noTable = new Float64Array(0);
 
 /** Tables of the smallest size that nobody uses, so that connections with nothing under way hold none. */
 const spareTables: Float64Array[] = [];
-const mostSpareTables = 64;
+const mostSpareTables = 1024;
 
 /** Who is told of losses. */
 export interface LossWatcher {
