@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotMatch, assertStringIncludes } from "@std/assert";
 import { createHash } from "node:crypto";
+import { formatStatus } from "../../apps/vpn/status.ts";
 import { pattern } from "../application/local_stack.ts";
 import { kernelTest, run } from "../kernel/namespace.ts";
 import { soon } from "../helpers/patience.ts";
@@ -60,6 +61,47 @@ Deno.test("--vpn contradicts what would choose another link, and the options bes
   assertStringIncludes(both.errors[0]!, "Cannot use --vpn with --tap: the link is a tunnel or a device");
   const stray = await runToEnd("ping", "--vpn-token", "a", "192.0.2.1");
   assertStringIncludes(stray.errors[0]!, "Cannot use --vpn-token without --vpn: give a server");
+});
+
+Deno.test("the status shows who is connected, what passed, and why packets were dropped", () => {
+  const drops = {
+    notIpv4: 2,
+    spoofedSource: 0,
+    isolatedClient: 0,
+    noSuchClient: 0,
+    receiveMalformed: 0,
+    receiveOversized: 0,
+    receiveNoPacket: 0,
+    receiveQueueFull: 0,
+    transmitQueueFull: 7,
+    transmitOversized: 0,
+    transmitDown: 0,
+  };
+  const session = {
+    name: "laptop",
+    address: "10.1.1.3",
+    remote: "198.51.100.7:50000",
+    since: "2026-01-01T00:00:00.000Z",
+    receivedPackets: 1,
+    receivedBytes: 22,
+    sentPackets: 333,
+    sentBytes: 4444,
+    drops,
+  };
+  const server = { role: "server" as const, network: "10.1.1.0/24", interconnect: true, drops: { noSuchClient: 1 } };
+  const client = { role: "client" as const, server: "wss://vpn.example/", state: "connecting" as const, lost: 3 };
+  const text = formatStatus([{ ...server, sessions: [session] }, { ...client, connection: null }]);
+  const [title, head, row, gap, last] = text.split("\n");
+  assertEquals(
+    title,
+    "Server of 10.1.1.0/24, 1 connected, clients reach each other; drops of its device: noSuchClient 1",
+  );
+  assertMatch(head!, /^Name +Address +From +Since +RX-Packets +RX-Bytes +TX-Packets +TX-Bytes +Drops$/);
+  assertMatch(
+    row!,
+    /^laptop +10\.1\.1\.3 +198\.51\.100\.7:50000 +2026\S+ +1 +22 +333 +4444 +notIpv4 2, transmitQueueFull 7$/,
+  );
+  assertEquals([gap, last], ["", "Client of wss://vpn.example/: connecting, 3 connections lost"]);
 });
 
 kernelTest("two clients reach the server and each other: 20 MB each way are exact", async () => {

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { IpAddress, IpPrefix } from "../../../stack/address.ts";
+import { WebSocketServer } from "../../../stack/application/deps/ws.ts";
 import { serveConnections } from "../../../stack/application/node.ts";
 import { TunnelClient } from "../../../stack/application/tunnel/client.ts";
 import {
@@ -135,7 +136,7 @@ stackTest(
   },
 );
 
-stackTest("a server of another version is told so, and so is its client", async (outer) => {
+stackTest("a client of another version is told which one the server speaks", async (outer) => {
   await using site = new Site();
   await using _serving = serveOn(outer, site);
   using conn = await outer.connect({ port: 80 });
@@ -147,6 +148,24 @@ stackTest("a server of another version is told so, and so is its client", async 
   assertMatch(answer, /^HTTP\/1.1 400 /);
   assertStringIncludes(answer, "This server speaks another version of the protocol: tapstack.vpn.1");
   assertEquals(site.server.names, []);
+});
+
+stackTest("a client tells that the server speaks another version, and does not come back", async (outer) => {
+  for (const named of ["tapstack.vpn.9", false] as const) {
+    const webSockets = new WebSocketServer({ noServer: true, handleProtocols: () => named });
+    const http = createServer().on("upgrade", (request, socket, head) => {
+      webSockets.handleUpgrade(request, socket, head, (opened) => opened.on("error", () => {}));
+    });
+    const listener = outer.listen({ port: 80 });
+    const served = serveConnections(listener, http);
+    const error = await attempt("ws://127.0.0.1/", { token: "good", open: stackSocketOpener(outer) });
+    assert(error instanceof TunnelRefusal);
+    assertStringIncludes(error.message, "it does not speak tapstack.vpn.1, so update the older of the two");
+    listener.close();
+    for (const client of webSockets.clients) client.terminate();
+    http.closeAllConnections();
+    await served;
+  }
 });
 
 stackTest("a server that is none of ours is told apart", async (outer) => {
