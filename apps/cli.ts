@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { Interrupted } from "./interruption.ts";
 import { printable } from "./printable.ts";
 
 /** What a program's exit code says. */
@@ -194,7 +195,8 @@ export function errorLine(error: unknown): string {
 
 /**
  * Runs a program to its end: reads the command line, prints the help text if that is asked for, and otherwise exits
- * with the code that `main` returns. An error becomes one line and `failure`, or 2 where the command line was wrong.
+ * with the code that `main` returns. An error becomes one line and `failure`, or 2 where the command line was wrong, or a
+ * signal's code where one came before the work had begun.
  */
 export async function runProgram<Specification extends Options>(
   program: Program<Specification>,
@@ -214,6 +216,7 @@ export async function runProgram<Specification extends Options>(
     const usage = error instanceof UsageError;
     console.error(`${program.name}: ${errorLine(error)}${usage ? ` (see: deno task ${program.name} --help)` : ""}`);
     if (usage) code = ExitCode.usage;
+    if (error instanceof Interrupted) code = error.exitCode;
   }
   Deno.exit(code);
 }

@@ -9,6 +9,20 @@ import type { Logger } from "../mod.ts";
 
 const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
+/** A program was ended by a signal before it could begin its work. Its message is one line. */
+export class Interrupted extends Error {
+  /** The class's name. */
+  override readonly name: string = "Interrupted";
+  /** What a shell reports for a program that the signal has ended: 130 for SIGINT. */
+  readonly exitCode: number;
+
+  /** `cause` is what the work that the signal ended has thrown. */
+  constructor(exitCode: number, cause: unknown) {
+    super("Interrupted", { cause });
+    this.exitCode = exitCode;
+  }
+}
+
 /**
  * Listens for SIGINT, SIGTERM and SIGHUP, which a terminal sends when it is closed, until it is disposed. Under `nohup`,
  * SIGHUP does nothing.
@@ -45,6 +59,15 @@ export class Interruption implements Disposable {
   /** What a shell reports for a program that the first signal has ended: 130 for SIGINT; null before it comes. */
   get exitCode(): number | null {
     return this.#exitCode;
+  }
+
+  /** What `work` gives. Where a signal has ended it with an error, that is {@linkcode Interrupted}. */
+  async guard<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      throw this.#exitCode === null ? error : new Interrupted(this.#exitCode, error);
+    }
   }
 
   /** Aborted by the first signal. */

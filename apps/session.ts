@@ -95,7 +95,7 @@ export function withLink<Result>(
 ): Promise<Result> {
   return withInterface(link, values, logger, async (session) => {
     if (link.address !== null) return await work({ ...session, link: { ...link, address: link.address } });
-    await using client = await leaseAddress(session, values, logger);
+    await using client = await session.interruption.guard(leaseAddress(session, values, logger));
     const lease = await client.bound();
     const { address, routers: [gateway = null] } = lease;
     return await work({ ...session, lease, link: { ...link, address, gateway } });

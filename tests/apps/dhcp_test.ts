@@ -306,3 +306,10 @@ kernelTest("dhcp client says in one line that nobody answers; a signal ends it",
   program.signal("SIGINT");
   assertEquals(await program.code(), 130);
 });
+
+kernelTest("a program that waits for its address ends with the signal's code", async () => {
+  await using program = RunningProgram.start("echo", "--address", "dhcp", "--control", "none");
+  await program.line(/^Leasing an address for tap\d+ by DHCP$/);
+  program.signal("SIGINT");
+  assertEquals(await program.code(), 130);
+});
