@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
+import { IpAddress } from "../../../stack/address.ts";
 import { ErrorKind } from "../../../stack/protocol.ts";
 import { type Harness, tcpTest } from "./harness.ts";
 
@@ -144,4 +145,36 @@ tcpTest("FIN goes with data only where the window has room for both (RFC 9293 3.
   t.sends().connection.shutdown();
   t.sends("P. 1:501(500) ack 1", "F. 501:501(0) ack 1");
   t.receives(". 1:1(0) ack 502");
+});
+
+tcpTest("a SACK block that stands upside down below the acknowledgement reports no duplicate", (t) => {
+  t.accept(selective).write(8000);
+  t.takeSent();
+  t.receives(". 1:1(0) ack 3001").receives(". 1:1(0) ack 3001 <nop,nop,sack 2001:1001>").takeSent();
+  assertEquals(t.connection.context.acknowledgement.duplicateReported, false);
+  t.receives(". 1:1(0) ack 3001 <nop,nop,sack 1001:2001>").takeSent();
+  assertEquals(t.connection.context.acknowledgement.duplicateReported, true);
+});
+
+tcpTest("nobody connects to a group, to everybody or to nobody (RFC 9293 3.9.2.3)", (t) => {
+  for (const text of ["224.0.0.9", "255.255.255.255", "0.0.0.0"]) {
+    const remote = { address: IpAddress.parse(text), port: 80 };
+    assertThrows(() => t.tcp.connect({ remote }), Error, "it is no single host's port");
+  }
+  assertThrows(() => t.tcp.connect({ remote: { address: t.peer, port: 0 } }), Error, "it is no single host's port");
+  t.sends();
+});
+
+tcpTest("a port is not taken again for the same peer while its last connection is in TIME-WAIT", (t) => {
+  t.connect().takeSent();
+  t.receives("S. 0:0(0) ack 1 win 1000 <mss 1460>").connection.shutdown();
+  t.takeSent();
+  t.receives("F. 1:1(0) ack 2").takeSent();
+  const again = { remote: { address: t.peer, port: t.peerPort }, localPort: t.ourPort };
+  assertThrows(() => t.tcp.connect(again), Error, "it is in use");
+  const another = t.tcp.connect({ ...again, remote: { ...again.remote, port: t.peerPort + 1 } });
+  t.wait(60_000).takeSent();
+  another.abort();
+  t.tcp.connect(again).abort();
+  t.takeSent();
 });
