@@ -92,7 +92,10 @@ const options = {
   days: optional("N", "token create: days until it expires (default: never)", wholeNumber(1, 36500)),
   address: optional("ADDRESS", "token create: the client's address (default: the next free one)", hostAddress),
   json: toggle("status, token list: print JSON"),
-  ...controlOptions,
+  control: {
+    ...controlOptions.control,
+    help: "Control socket, or none; status: the one to ask (default: one in $XDG_RUNTIME_DIR or /tmp)",
+  },
   "log-level": logLevel,
 };
 
