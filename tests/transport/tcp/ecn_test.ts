@@ -104,3 +104,13 @@ tcpTest("a mark on an empty segment is not echoed: nothing could be sent more sl
   assertEquals(t.takeSent().map(({ flags }) => flags), ["."]);
   assertEquals(t.read(), 10);
 });
+
+tcpTest("an echo during a repair reduces the window no further (RFC 3168 6.1.2)", (t) => {
+  acceptEcn(t);
+  t.write(10_000);
+  for (const end of [2001, 3001, 4001]) t.receives(`. 1:1(0) ack 1 <nop,nop,sack 1001:${end}>`);
+  const { slowStartThreshold, congestionState } = t.connection.info();
+  assertEquals([congestionState, slowStartThreshold < 10_000], ["recovery", true]);
+  t.receives("E. 1:1(0) ack 1 <nop,nop,sack 1001:6001>").takeSent();
+  assertEquals([t.connection.info().slowStartThreshold, t.tcp.counters.congestionMarks], [slowStartThreshold, 0]);
+});
