@@ -92,10 +92,11 @@ Deno.test({
       assert(samples.length > 20);
       // A capture tells the time to the microsecond.
       assertAlmostEquals(info.rttMin, Math.min(...samples), 0.0015);
-      // RFC 6298 section 2. tshark's samples also have the time for which an ACK was delayed, hence the tolerance.
+      // RFC 6298 section 2. tshark's samples also have the time for which an ACK was delayed, and where an ACK is for two
+      // segments that were paced, tshark counts from the second and we, as RFC 7323 section 4.3, from the first.
       const smoothed = samples.reduce((average, sample) => average + (sample - average) / 8);
       assertAlmostEquals(info.rtt, smoothed, tolerance * smoothed);
-      assert(info.rtt >= info.rttMin && info.rtt <= Math.max(...samples));
+      assert(info.rtt >= info.rttMin);
     }
   },
 });
