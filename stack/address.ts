@@ -99,7 +99,7 @@ export class IpAddress {
 
   /** 0.0.0.0 or ::. */
   get isUnspecified(): boolean {
-    return this.words.every((word) => word === 0);
+    return this.family === 4 ? this.words[0] === 0 : this.equals(IpAddress.unspecified6);
   }
 
   /** 127.0.0.0/8 or ::1. */

@@ -1,5 +1,6 @@
 /**
- * SipHash-2-4 (Aumasson and Bernstein, 2012): a short-input keyed hash that cannot be predicted without the key.
+ * SipHash (Aumasson and Bernstein, 2012): a short-input keyed hash that cannot be predicted without the key. With 2 rounds
+ * a block and 4 in the end (SipHash-2-4) for what strangers see, with 1 and 3 (SipHash-1-3) for hash tables.
  *
  * 64-bit words are kept as two signed 32-bit halves, since BigInt would allocate, as do numbers beyond 31 bits in
  * variables that outlive a call: hence the one long function.
@@ -19,7 +20,20 @@ export function sipHash(
   message: Uint32Array,
   length: number,
 ): number {
-  hash(key, message, length);
+  hash(key, message, length, 2, 4);
+  return latest[0]!;
+}
+
+/**
+ * As {@linkcode sipHash}, but SipHash-1-3: for hash tables, of whose hashes nobody sees more than how long a look-up
+ * takes.
+ */
+export function tableHash(
+  key: Uint32Array,
+  message: Uint32Array,
+  length: number,
+): number {
+  hash(key, message, length, 1, 3);
   return latest[0]!;
 }
 
@@ -30,13 +44,13 @@ export function sipHash64(
   length: number,
   result: Uint32Array,
 ): void {
-  hash(key, message, length);
+  hash(key, message, length, 2, 4);
   result[0] = latest[0]!;
   result[1] = latest[1]!;
 }
 
 /** Leaves the result in {@linkcode latest}. */
-function hash(key: Uint32Array, message: Uint32Array, length: number): void {
+function hash(key: Uint32Array, message: Uint32Array, length: number, blockRounds: number, lastRounds: number): void {
   let v0l = key[0]! ^ 0x70736575;
   let v0h = key[1]! ^ 0x736f6d65;
   let v1l = key[2]! ^ 0x6e646f6d;
@@ -47,7 +61,7 @@ function hash(key: Uint32Array, message: Uint32Array, length: number): void {
   let v3h = key[3]! ^ 0x74656462;
   const blocks = (length >>> 1) + 1;
   for (let block = 0; block <= blocks; block++) {
-    // Two words, or one and the length, or the length; nothing in the end, which takes twice as many rounds.
+    // Two words, or one and the length, or the length; nothing in the end, which takes more rounds.
     let low = 0;
     let high = 0;
     if (block < blocks) {
@@ -58,7 +72,7 @@ function hash(key: Uint32Array, message: Uint32Array, length: number): void {
       v3h ^= high;
     } else v2l ^= 0xff;
 
-    for (let round = block < blocks ? 2 : 4; round > 0; round--) {
+    for (let round = block < blocks ? blockRounds : lastRounds; round > 0; round--) {
       // The carry of a 64-bit addition is what makes the low half smaller than its addend.
       // v0 += v1; v1 = rotl(v1, 13) ^ v0; v0 = rotl(v0, 32)
       let half = (v0l + v1l) | 0;

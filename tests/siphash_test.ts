@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { sipHash, sipHash64 } from "../stack/siphash.ts";
+import { sipHash, sipHash64, tableHash } from "../stack/siphash.ts";
 
 /** Key and messages of the reference implementation: bytes 0, 1, 2, ... */
 const bytes = Uint8Array.from({ length: 16 }, (_, index) => index);
@@ -20,8 +20,14 @@ Deno.test("all 64 bits of SipHash-2-4 are those of the reference", () => {
   assertEquals([...result], [0x9a932462, 0x93f5f579]);
 });
 
+Deno.test("the hash for tables is SipHash-1-3", () => {
+  // The reference's vector for nothing, low half: dc c4 0f 05.
+  assertEquals(tableHash(key, message, 0), 0x050fc4dc);
+});
+
 Deno.test("SipHash depends on every word of the key and of the message", () => {
   const base = sipHash(key, message, 4);
+  const tableBase = tableHash(key, message, 4);
   for (let word = 0; word < 4; word++) {
     const otherKey = key.slice();
     otherKey[word]! ^= 1;
@@ -29,5 +35,7 @@ Deno.test("SipHash depends on every word of the key and of the message", () => {
     otherMessage[word]! ^= 0x8000_0000;
     assertEquals(sipHash(otherKey, message, 4) === base, false);
     assertEquals(sipHash(key, otherMessage, 4) === base, false);
+    assertEquals(tableHash(otherKey, message, 4) === tableBase, false);
+    assertEquals(tableHash(key, otherMessage, 4) === tableBase, false);
   }
 });

@@ -129,9 +129,11 @@ export class Ipv4Paths {
       known !== undefined && known.generation === this.#routes.generation && known.protocol === protocol &&
       known.destination.words[0] === peer && known.source.words[0] === local
     ) return known;
+    // Strangers come from many addresses, but to few.
+    const source = known?.source.words[0] === local ? known.source : IpAddress.fromUint32(local);
     const path = this.find({
       destination: IpAddress.fromUint32(peer),
-      source: IpAddress.fromUint32(local),
+      source,
       protocol,
     });
     if (path instanceof Ipv4Path) this.#replies[place] = path;
