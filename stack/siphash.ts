@@ -73,10 +73,11 @@ function hash(key: Uint32Array, message: Uint32Array, length: number, blockRound
     } else v2l ^= 0xff;
 
     for (let round = block < blocks ? blockRounds : lastRounds; round > 0; round--) {
-      // The carry of a 64-bit addition is what makes the low half smaller than its addend.
+      // The carry of a 64-bit addition comes from the upper bits of the low halves: comparing would mean a branch, which
+      // no processor predicts.
       // v0 += v1; v1 = rotl(v1, 13) ^ v0; v0 = rotl(v0, 32)
       let half = (v0l + v1l) | 0;
-      v0h = (v0h + v1h + ((half >>> 0) < (v1l >>> 0) ? 1 : 0)) | 0;
+      v0h = (v0h + v1h + (((v0l & v1l) | ((v0l | v1l) & ~half)) >>> 31)) | 0;
       v0l = half;
       half = (v1l << 13) | (v1h >>> 19);
       v1h = ((v1h << 13) | (v1l >>> 19)) ^ v0h;
@@ -86,21 +87,21 @@ function hash(key: Uint32Array, message: Uint32Array, length: number, blockRound
       v0h = half;
       // v2 += v3; v3 = rotl(v3, 16) ^ v2
       half = (v2l + v3l) | 0;
-      v2h = (v2h + v3h + ((half >>> 0) < (v3l >>> 0) ? 1 : 0)) | 0;
+      v2h = (v2h + v3h + (((v2l & v3l) | ((v2l | v3l) & ~half)) >>> 31)) | 0;
       v2l = half;
       half = (v3l << 16) | (v3h >>> 16);
       v3h = ((v3h << 16) | (v3l >>> 16)) ^ v2h;
       v3l = half ^ v2l;
       // v0 += v3; v3 = rotl(v3, 21) ^ v0
       half = (v0l + v3l) | 0;
-      v0h = (v0h + v3h + ((half >>> 0) < (v3l >>> 0) ? 1 : 0)) | 0;
+      v0h = (v0h + v3h + (((v0l & v3l) | ((v0l | v3l) & ~half)) >>> 31)) | 0;
       v0l = half;
       half = (v3l << 21) | (v3h >>> 11);
       v3h = ((v3h << 21) | (v3l >>> 11)) ^ v0h;
       v3l = half ^ v0l;
       // v2 += v1; v1 = rotl(v1, 17) ^ v2; v2 = rotl(v2, 32)
       half = (v2l + v1l) | 0;
-      v2h = (v2h + v1h + ((half >>> 0) < (v1l >>> 0) ? 1 : 0)) | 0;
+      v2h = (v2h + v1h + (((v2l & v1l) | ((v2l | v1l) & ~half)) >>> 31)) | 0;
       v2l = half;
       half = (v1l << 17) | (v1h >>> 15);
       v1h = ((v1h << 17) | (v1l >>> 15)) ^ v2h;
