@@ -23,12 +23,13 @@
  * @module
  */
 
+export { OptionCode } from "../dhcp_format.ts";
 export { DhcpClient } from "./dhcp/client.ts";
 export type { DhcpClientCounters, DhcpClientOptions, DhcpState } from "./dhcp/client_options.ts";
 export type { DhcpLease } from "./dhcp/lease.ts";
 export type { Binding, BindingState } from "./dhcp/lease_table.ts";
 export { obtainLease, type ObtainLeaseOptions } from "./dhcp/obtain_lease.ts";
-export { type DhcpOptions, type DhcpRoute, OptionCode } from "./dhcp/options.ts";
+export type { DhcpOptions, DhcpRoute } from "./dhcp/options.ts";
 export { type DhcpReservation, DhcpServer, type DhcpServerCounters, type DhcpServerOptions } from "./dhcp/server.ts";
 export type { DhcpServerParameters } from "./dhcp/server_messages.ts";
 export { type DhcpNetwork } from "./dhcp/socket.ts";

@@ -5,33 +5,12 @@
  */
 
 import { IpAddress, MacAddress } from "../address.ts";
+import { broadcastFlag, DhcpPort, Ethernet, magicCookie, MessageField, Operation, OptionCode } from "../dhcp_format.ts";
 import type { Span } from "./description.ts";
 import type { Field } from "./layer.ts";
 
 /** The ports of DHCP's server and client. */
-export const dhcpPorts: readonly number[] = [67, 68];
-
-/** Where the fields of a message lie (RFC 2131 section 2). */
-const MessageField = {
-  operation: 0,
-  hardwareType: 1,
-  hardwareLength: 2,
-  transaction: 4,
-  seconds: 8,
-  flags: 10,
-  clientAddress: 12,
-  yourAddress: 16,
-  serverAddress: 20,
-  relayAddress: 24,
-  clientHardware: 28,
-  cookie: 236,
-  options: 240,
-} as const;
-
-/** What the options begin with (RFC 2131 section 3). */
-const magicCookie = 0x63825363;
-
-const OptionCode = { pad: 0, messageType: 53, end: 255 } as const;
+export const dhcpPorts: readonly number[] = [DhcpPort.server, DhcpPort.client];
 
 /** The values of the option `DHCP message type`, from 1 (RFC 2132 section 9.6). */
 const typeNames: readonly string[] = [
@@ -50,21 +29,21 @@ type Kind = "addresses" | "seconds" | "text" | "number" | "codes";
 
 /** Options that are shown by name (RFC 2132). */
 const options: Readonly<Record<number, readonly [name: string, kind: Kind]>> = {
-  1: ["subnet mask", "addresses"],
-  3: ["routers", "addresses"],
-  6: ["name servers", "addresses"],
-  12: ["host name", "text"],
-  15: ["domain name", "text"],
-  26: ["interface MTU", "number"],
-  28: ["broadcast address", "addresses"],
-  50: ["requested address", "addresses"],
-  51: ["lease time", "seconds"],
-  54: ["server identifier", "addresses"],
-  55: ["parameter request list", "codes"],
-  56: ["message", "text"],
-  57: ["maximum message size", "number"],
-  58: ["renewal time", "seconds"],
-  59: ["rebinding time", "seconds"],
+  [OptionCode.subnetMask]: ["subnet mask", "addresses"],
+  [OptionCode.routers]: ["routers", "addresses"],
+  [OptionCode.nameServers]: ["name servers", "addresses"],
+  [OptionCode.hostName]: ["host name", "text"],
+  [OptionCode.domainName]: ["domain name", "text"],
+  [OptionCode.interfaceMtu]: ["interface MTU", "number"],
+  [OptionCode.broadcastAddress]: ["broadcast address", "addresses"],
+  [OptionCode.requestedAddress]: ["requested address", "addresses"],
+  [OptionCode.leaseTime]: ["lease time", "seconds"],
+  [OptionCode.serverIdentifier]: ["server identifier", "addresses"],
+  [OptionCode.parameterRequests]: ["parameter request list", "codes"],
+  [OptionCode.message]: ["message", "text"],
+  [OptionCode.maximumMessageSize]: ["maximum message size", "number"],
+  [OptionCode.renewalTime]: ["renewal time", "seconds"],
+  [OptionCode.rebindingTime]: ["rebinding time", "seconds"],
 };
 
 /** A DHCP message for people. */
@@ -81,14 +60,14 @@ export function describeDhcp(span: Span): DhcpText | null {
   const end = Math.min(span.end, span.available);
   if (at + MessageField.options > end || view.getUint32(at + MessageField.cookie) !== magicCookie) return null;
   const address = (field: number) => IpAddress.fromUint32(view.getUint32(at + field));
-  const isEthernet = view.getUint8(at + MessageField.hardwareType) === 1 &&
-    view.getUint8(at + MessageField.hardwareLength) === 6;
+  const isEthernet = view.getUint8(at + MessageField.hardwareType) === Ethernet.type &&
+    view.getUint8(at + MessageField.hardwareLength) === Ethernet.addressBytes;
   const hardware = isEthernet
     ? MacAddress.fromBytes(new Uint8Array(view.buffer, view.byteOffset + at + MessageField.clientHardware, 6))
       .toString()
     : "unknown hardware";
   const transaction = `0x${view.getUint32(at + MessageField.transaction).toString(16).padStart(8, "0")}`;
-  const isRequest = view.getUint8(at + MessageField.operation) === 1;
+  const isRequest = view.getUint8(at + MessageField.operation) === Operation.request;
   const found = readOptions(view, at + MessageField.options, end);
   const type = found.type === null
     ? (isRequest ? "BOOTP request" : "BOOTP reply")
@@ -101,7 +80,7 @@ export function describeDhcp(span: Span): DhcpText | null {
     { name: "type", value: type },
     { name: "transaction", value: transaction },
     { name: "seconds", value: view.getUint16(at + MessageField.seconds) },
-    { name: "broadcast", value: (view.getUint16(at + MessageField.flags) & 0x8000) !== 0 },
+    { name: "broadcast", value: (view.getUint16(at + MessageField.flags) & broadcastFlag) !== 0 },
     { name: "client address", value: address(MessageField.clientAddress).toString() },
     { name: "your address", value: yours.toString() },
     { name: "server address", value: address(MessageField.serverAddress).toString() },

@@ -5,9 +5,9 @@
  */
 
 import type { IpAddress } from "../../address.ts";
+import { DhcpPort, MessageType, OptionCode } from "../../dhcp_format.ts";
 import { makeError } from "../../errors.ts";
 import type { Nic } from "../../link/nic.ts";
-import type { Path } from "../../network/path.ts";
 import { CryptoRandom, fraction, type Random } from "../../random.ts";
 import type { Timer } from "../../timers.ts";
 import { bestOf, expects, isReplyTo } from "./client_answers.ts";
@@ -16,10 +16,11 @@ import type { DhcpClientCounters, DhcpClientOptions, DhcpState } from "./client_
 import { Configuration } from "./configuration.ts";
 import { type DhcpLease, leaseFrom, parseHost } from "./lease.ts";
 import { LeaseWaiters } from "./lease_waiters.ts";
-import { type DhcpMessage, MessageType } from "./message.ts";
-import { OptionCode, textOf } from "./options.ts";
+import type { DhcpMessage } from "./message.ts";
+import { textOf } from "./options.ts";
+import { ReleaseDelivery } from "./release_delivery.ts";
 import { renewalDelay, retransmissionDelay } from "./retransmission.ts";
-import { type DhcpNetwork, DhcpPort, DhcpSocket } from "./socket.ts";
+import { type DhcpNetwork, DhcpSocket } from "./socket.ts";
 
 /** Transmissions of a request after which the client begins anew (RFC 2131 section 3.1, step 5). */
 const requestTransmissions = 5;
@@ -29,10 +30,6 @@ const rebootTransmissions = 3;
 
 /** Milliseconds before the next attempt after an address was declined (RFC 2131 section 3.1, step 5). */
 const declinePause = 10_000;
-
-/** Milliseconds that a release may wait for the server's hardware address, and between two looks at it. */
-const releaseLimit = 1000;
-const releaseLook = 10;
 
 /** Offers that are kept to choose from. */
 const mostOffers = 16;
@@ -84,8 +81,7 @@ export class DhcpClient implements AsyncDisposable {
   #expireAt = Infinity;
   /** Refusals in a row. */
   #refusals = 0;
-  /** The way of the release. */
-  #releasePath: Path | null = null;
+  #releaseDelivery: ReleaseDelivery | null = null;
 
   /**
    * Begins at once; the answer comes later.
@@ -162,11 +158,11 @@ export class DhcpClient implements AsyncDisposable {
     if (lease === null) {
       this.#finish();
     } else {
-      this.#releasePath = this.#messages.release(this.#socket, this.#random.uint32(), lease);
+      this.#timer.stop();
+      const path = this.#messages.release(this.#socket, this.#random.uint32(), lease);
       this.counters.sent++;
-      this.#sentAt = this.#now;
       this.#enter("releasing");
-      this.#lookAtRelease();
+      this.#releaseDelivery = new ReleaseDelivery(this.#network.timers, path, () => this.#finish());
     }
     return this.#released.promise;
   }
@@ -258,8 +254,6 @@ export class DhcpClient implements AsyncDisposable {
         return now < this.#rebindAt ? this.#transmit() : this.#begin("rebinding");
       case "rebinding":
         return now < this.#expireAt ? this.#transmit() : this.#loseLease();
-      case "releasing":
-        return this.#lookAtRelease();
     }
   }
 
@@ -377,19 +371,13 @@ export class DhcpClient implements AsyncDisposable {
     this.#enter("init");
   }
 
-  /** Ends when the release has gone out: it waits as long as nobody has said where the server is. */
-  #lookAtRelease(): void {
-    const isSent = this.#releasePath === null || this.#releasePath.neighbor.destination !== null;
-    if (isSent || this.#now - this.#sentAt >= releaseLimit) this.#finish();
-    else this.#timer.start(releaseLook);
-  }
-
   /** Stops for good. Does nothing the second time. */
   #finish(): void {
     if (this.#state === "stopped") return;
     this.#stopping.abort();
     this.#socket.close();
     this.#timer.dispose();
+    this.#releaseDelivery?.stop();
     this.#dropLease();
     this.#enter("stopped");
     this.#waiters.reject(this.#interrupted());

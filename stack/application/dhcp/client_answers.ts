@@ -5,10 +5,11 @@
  */
 
 import type { IpAddress, MacAddress } from "../../address.ts";
+import { MessageType, Operation, OptionCode } from "../../dhcp_format.ts";
 import type { DhcpState } from "./client_options.ts";
 import type { DhcpLease } from "./lease.ts";
-import { type DhcpMessage, MessageType, Operation } from "./message.ts";
-import { addressOf, OptionCode } from "./options.ts";
+import type { DhcpMessage } from "./message.ts";
+import { addressOf } from "./options.ts";
 
 /** Whether a message answers what a client has sent. */
 export function isReplyTo(message: DhcpMessage, transaction: number, hardware: MacAddress): boolean {

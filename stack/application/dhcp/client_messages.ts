@@ -5,11 +5,12 @@
  */
 
 import { IpAddress, type MacAddress } from "../../address.ts";
+import { DhcpPort, MessageType, Operation, OptionCode } from "../../dhcp_format.ts";
 import type { Path } from "../../network/path.ts";
 import type { DhcpLease } from "./lease.ts";
-import { encodeMessage, MessageType, Operation } from "./message.ts";
-import { addressBytes, OptionCode, textBytes, uint16Bytes } from "./options.ts";
-import { DhcpPort, type DhcpSocket } from "./socket.ts";
+import { encodeMessage } from "./message.ts";
+import { addressBytes, textBytes, uint16Bytes } from "./options.ts";
+import type { DhcpSocket } from "./socket.ts";
 
 /** What a client says of itself. */
 export interface ClientIdentity {

@@ -5,6 +5,7 @@
  */
 
 import { IpAddress, IpPrefix } from "../../address.ts";
+import { OptionCode } from "../../dhcp_format.ts";
 import type { DhcpMessage } from "./message.ts";
 import {
   addressesOf,
@@ -12,7 +13,6 @@ import {
   type DhcpOptions,
   type DhcpRoute,
   maskLength,
-  OptionCode,
   routesOf,
   secondsOf,
   textOf,

@@ -5,50 +5,16 @@
  */
 
 import { IpAddress, MacAddress } from "../../address.ts";
-import { type DhcpOptions, OptionCode, readOptions, uint8Of, writeOptions } from "./options.ts";
-
-/** The values of the option `DHCP message type` (RFC 2132 section 9.6). */
-export const MessageType = {
-  discover: 1,
-  offer: 2,
-  request: 3,
-  decline: 4,
-  ack: 5,
-  nak: 6,
-  release: 7,
-  inform: 8,
-} as const;
-
-/** Who sent a message: a client, or a server. */
-export const Operation = { request: 1, reply: 2 } as const;
-
-/** Where the fields of a message lie. */
-const Offset = {
-  operation: 0,
-  hardwareType: 1,
-  hardwareLength: 2,
-  transaction: 4,
-  seconds: 8,
-  flags: 10,
-  clientAddress: 12,
-  yourAddress: 16,
-  relayAddress: 24,
-  clientHardware: 28,
-  serverName: 44,
-  bootFile: 108,
-  cookie: 236,
-  options: 240,
-} as const;
-
-/** What the options begin with (RFC 2131 section 3). */
-const magicCookie = 0x6382_5363;
-
-/** `htype` of Ethernet, and the length of its addresses. */
-const ethernet = 1;
-const ethernetBytes = 6;
-
-/** The flag by which a client asks for answers that are broadcast. */
-const broadcastFlag = 0x8000;
+import {
+  broadcastFlag,
+  Ethernet,
+  magicCookie,
+  MessageField as Offset,
+  MessageType,
+  Operation,
+  OptionCode,
+} from "../../dhcp_format.ts";
+import { type DhcpOptions, readOptions, uint8Of, writeOptions } from "./options.ts";
 
 /** BOOTP's size, below which relays and servers may drop a message (RFC 1542 section 2.1). */
 const leastBytes = 300;
@@ -92,7 +58,9 @@ export function decodeMessage(bytes: Uint8Array): DhcpMessage | null {
   if (view.getUint32(Offset.cookie) !== magicCookie) return null;
   const operation = bytes[Offset.operation]!;
   if (operation !== Operation.request && operation !== Operation.reply) return null;
-  if (bytes[Offset.hardwareType] !== ethernet || bytes[Offset.hardwareLength] !== ethernetBytes) return null;
+  if (bytes[Offset.hardwareType] !== Ethernet.type || bytes[Offset.hardwareLength] !== Ethernet.addressBytes) {
+    return null;
+  }
   const options = new Map<number, Uint8Array>();
   if (!readAllOptions(bytes, options)) return null;
   const type = uint8Of(options, OptionCode.messageType);
@@ -126,8 +94,8 @@ export function encodeMessage(message: DhcpMessageParts): Uint8Array {
   const bytes = new Uint8Array(mostBytes);
   const view = new DataView(bytes.buffer);
   bytes[Offset.operation] = message.operation;
-  bytes[Offset.hardwareType] = ethernet;
-  bytes[Offset.hardwareLength] = ethernetBytes;
+  bytes[Offset.hardwareType] = Ethernet.type;
+  bytes[Offset.hardwareLength] = Ethernet.addressBytes;
   view.setUint32(Offset.transaction, message.transaction);
   view.setUint16(Offset.seconds, Math.min(message.seconds ?? 0, 0xffff));
   view.setUint16(Offset.flags, message.broadcast ? broadcastFlag : 0);

@@ -5,31 +5,7 @@
  */
 
 import { IpAddress, IpPrefix } from "../../address.ts";
-
-/** The codes of options. */
-export const OptionCode = {
-  pad: 0,
-  subnetMask: 1,
-  routers: 3,
-  nameServers: 6,
-  hostName: 12,
-  domainName: 15,
-  interfaceMtu: 26,
-  broadcastAddress: 28,
-  requestedAddress: 50,
-  leaseTime: 51,
-  overload: 52,
-  messageType: 53,
-  serverIdentifier: 54,
-  parameterRequests: 55,
-  message: 56,
-  maximumMessageSize: 57,
-  renewalTime: 58,
-  rebindingTime: 59,
-  clientIdentifier: 61,
-  classlessRoutes: 121,
-  end: 255,
-} as const;
+import { OptionCode } from "../../dhcp_format.ts";
 
 /** Options by code. */
 export type DhcpOptions = ReadonlyMap<number, Uint8Array>;

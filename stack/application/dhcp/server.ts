@@ -5,15 +5,16 @@
  */
 
 import type { IpAddress, IpPrefix, MacAddress } from "../../address.ts";
+import { DhcpPort, MessageType, Operation, OptionCode } from "../../dhcp_format.ts";
 import { makeError } from "../../errors.ts";
 import type { Nic } from "../../link/nic.ts";
 import type { Logger } from "../../logger.ts";
 import { type Binding, isOver, type LeaseClient, LeaseTable } from "./lease_table.ts";
-import { type DhcpMessage, MessageType, Operation } from "./message.ts";
-import { addressOf, OptionCode, secondsOf, textOf } from "./options.ts";
+import type { DhcpMessage } from "./message.ts";
+import { addressOf, secondsOf, textOf } from "./options.ts";
 import { type DhcpServerParameters, ServerMessages } from "./server_messages.ts";
 import { type CheckedPool, checkPool } from "./server_options.ts";
-import { type DhcpNetwork, DhcpPort, DhcpSocket } from "./socket.ts";
+import { type DhcpNetwork, DhcpSocket } from "./socket.ts";
 import { isAddressInUse } from "./use_check.ts";
 
 /** Options of {@linkcode DhcpServer}. */

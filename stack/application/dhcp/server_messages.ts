@@ -5,18 +5,10 @@
  */
 
 import { IpAddress, type IpPrefix } from "../../address.ts";
-import { type DhcpMessage, encodeMessage, MessageType, Operation } from "./message.ts";
-import {
-  addressBytes,
-  type DhcpRoute,
-  maskOf,
-  OptionCode,
-  routeBytes,
-  secondsBytes,
-  textBytes,
-  uint16Bytes,
-} from "./options.ts";
-import { DhcpPort, type DhcpSocket } from "./socket.ts";
+import { DhcpPort, MessageType, Operation, OptionCode } from "../../dhcp_format.ts";
+import { type DhcpMessage, encodeMessage } from "./message.ts";
+import { addressBytes, type DhcpRoute, maskOf, routeBytes, secondsBytes, textBytes, uint16Bytes } from "./options.ts";
+import type { DhcpSocket } from "./socket.ts";
 
 /** What the clients of a link are told. */
 export interface DhcpServerParameters {

@@ -15,9 +15,6 @@ import type { Udp } from "../../transport/udp.ts";
 import type { DatagramSender, UdpSocket } from "../../transport/udp_socket.ts";
 import { decodeMessage, type DhcpMessage } from "./message.ts";
 
-/** The ports of DHCP (RFC 2131 section 4.1). */
-export const DhcpPort = { server: 67, client: 68 } as const;
-
 /** What DHCP needs of a stack: `Stack` has it all. */
 export interface DhcpNetwork {
   /**

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createWire, LoopbackDevice, SeededRandom, Stack } from "../../../mod.ts";
 import { DhcpClient, obtainLease } from "../../../stack/application/dhcp.ts";
-import { type DhcpMessageParts, MessageType } from "../../../stack/application/dhcp/message.ts";
+import type { DhcpMessageParts } from "../../../stack/application/dhcp/message.ts";
+import { MessageType, OptionCode } from "../../../stack/dhcp_format.ts";
 import {
   addressBytes,
   addressOf,
-  OptionCode,
   routeBytes,
   secondsBytes,
   textBytes,

@@ -17,7 +17,7 @@ import {
   type DhcpMessageParts,
   encodeMessage,
 } from "../../../stack/application/dhcp/message.ts";
-import { DhcpPort } from "../../../stack/application/dhcp/socket.ts";
+import { DhcpPort } from "../../../stack/dhcp_format.ts";
 import { DeviceWrapper } from "../../../stack/link/device_wrapper.ts";
 import type { Packet } from "../../../stack/packet.ts";
 import { Verdict } from "../../../stack/protocol.ts";

@@ -1,21 +1,16 @@
 import { assert, assertEquals } from "@std/assert";
 import { IpAddress, IpPrefix, MacAddress, SeededRandom } from "../../../mod.ts";
+import { MessageType, OptionCode } from "../../../stack/dhcp_format.ts";
 import { below } from "../../../stack/random.ts";
 import { describeDhcp } from "../../../stack/describe/dhcp.ts";
 import { leaseFrom } from "../../../stack/application/dhcp/lease.ts";
-import {
-  decodeMessage,
-  type DhcpMessageParts,
-  encodeMessage,
-  MessageType,
-} from "../../../stack/application/dhcp/message.ts";
+import { decodeMessage, type DhcpMessageParts, encodeMessage } from "../../../stack/application/dhcp/message.ts";
 import {
   addressBytes,
   addressesOf,
   addressOf,
   maskLength,
   maskOf,
-  OptionCode,
   routeBytes,
   routesOf,
   secondsBytes,

@@ -6,13 +6,11 @@ import {
   type DhcpMessage,
   type DhcpMessageParts,
   encodeMessage,
-  MessageType,
 } from "../../../stack/application/dhcp/message.ts";
 import {
   addressBytes,
   addressesOf,
   addressOf,
-  OptionCode,
   routesOf,
   secondsBytes,
   secondsOf,
@@ -20,7 +18,7 @@ import {
   textOf,
   uint16Of,
 } from "../../../stack/application/dhcp/options.ts";
-import { DhcpPort } from "../../../stack/application/dhcp/socket.ts";
+import { DhcpPort, MessageType, OptionCode } from "../../../stack/dhcp_format.ts";
 import { createWire, IpAddress } from "../../../mod.ts";
 import { ip, type Link, linkTest } from "./link.ts";
 
