@@ -13,15 +13,10 @@ import { ReceiveBuffer } from "./receive_buffer.ts";
 import type { ByteSource, RingStorage } from "./ring.ts";
 import type { Segment } from "./segment.ts";
 import { defaultSettings } from "./settings.ts";
+import { WindowGrowth } from "./window_growth.ts";
 
 /** RFC 7323 section 5.5: after this long without a segment, in milliseconds, TS.Recent is no longer believed. */
 const timestampLifetime = 24 * 24 * 3600 * 1000;
-
-/**
- * The shortest time over which the application's rate is measured, in milliseconds, however short the round trip is: what
- * comes in one turn of the event loop says nothing of the rate.
- */
-const shortestRound = 1;
 
 /** The receiving half of one connection. */
 export class Receiver {
@@ -66,9 +61,7 @@ export class Receiver {
 
   /** Whether the first window was smaller than it should be, because a SYN cannot announce more. */
   #cutBySyn = false;
-  #tuneAt = -1;
-  #tuneBytes = 0;
-  #delivered = 0;
+  #growth: WindowGrowth | null = null;
 
   /**
    * Starts empty; at most `maximum` bytes will wait for the application. The window that is offered at first is
@@ -234,9 +227,14 @@ export class Receiver {
   /** Moves bytes to the application and returns how many. */
   read(target: Uint8Array, now: number, rtt: number): number {
     const length = this.#buffer.read(target);
-    this.#delivered += length;
-    this.#tune(now, rtt);
+    const wanted = this.#growth?.read(length, now, rtt) ?? 0;
+    if (wanted > this.#limit) this.#limit = Math.min(this.#maximum, Math.max(wanted, 2 * this.#limit));
     return length;
+  }
+
+  /** As {@linkcode WindowGrowth.sample}. */
+  sampleRoundTrip(elapsed: number): void {
+    this.#growth?.sample(elapsed);
   }
 
   /** Copies bytes to the application, which can read them again, and returns how many. */
@@ -352,7 +350,7 @@ export class Receiver {
     this.#buffer.advance(arrived);
     this.bytesReceived += arrived;
     this.acks.arrived(arrived, this.segmentBytes, hole);
-    if (this.#tuneAt < 0) this.#tuneAt = now;
+    this.#growth ??= new WindowGrowth(now);
   }
 
   /** A super-segment stands for many: what counts is what each of them carries. */
@@ -386,19 +384,5 @@ export class Receiver {
   #worthAnnouncing(wanted: number): boolean {
     const gain = distance(wanted, this.rightEdge);
     return gain > 0 && gain >= Math.min(this.#limit / 2, this.segmentBytes);
-  }
-
-  /**
-   * Lets the window grow with what the application reads in a round trip: four times that, so that the peer can double
-   * its sending rate and still send while it repairs a loss, when nothing can be read (the idea is "dynamic
-   * right-sizing" of Fisk and Feng, 2001).
-   */
-  #tune(now: number, rtt: number): void {
-    if (this.#tuneAt < 0 || this.#limit >= this.#maximum) return;
-    if (now - this.#tuneAt < Math.max(rtt, shortestRound)) return;
-    const bytes = this.#delivered - this.#tuneBytes;
-    if (4 * bytes > this.#limit) this.#limit = Math.min(this.#maximum, Math.max(4 * bytes, 2 * this.#limit));
-    this.#tuneAt = now;
-    this.#tuneBytes = this.#delivered;
   }
 }
