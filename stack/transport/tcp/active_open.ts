@@ -67,6 +67,7 @@ export class ActiveOpen {
     connection.reservation = reservation;
     this.#flows.add(connection);
     this.#context.counters.activeOpens++;
+    if (path.neighbor.destination === null && path.neighbor.confirm !== undefined) connection.sender.rtt.expectWait();
     connection.open(request.fastOpen);
     return connection;
   }

@@ -40,6 +40,7 @@ export class RttEstimator {
   least: number = minimumTimeout;
   #timeout = initialTimeout;
   #minimumAt = 0;
+  #firstWaits = false;
 
   /** Sets the time-out before the first sample, and the smallest one. */
   begin(timeout: number, least: number): void {
@@ -47,21 +48,31 @@ export class RttEstimator {
     this.#setTimeout(timeout);
   }
 
+  /**
+   * The first sample will hold a wait that the next ones do not, that for the next hop's hardware address: it counts
+   * until there is another one only.
+   */
+  expectWait(): void {
+    this.#firstWaits = true;
+  }
+
   /** Takes a sample in. The caller keeps Karn's rule: no sample from a segment that was sent twice. */
   sample(measured: number, now: number): void {
     // What comes back within one batch over the loopback interface may carry the time at which the batch began.
     const rtt = Math.max(0, measured);
     this.latest = rtt;
-    if (rtt <= this.minimum || now - this.#minimumAt > minimumWindow) {
-      this.minimum = rtt;
-      this.#minimumAt = now;
-    }
-    if (this.smoothed === 0) {
+    const first = this.smoothed === 0;
+    if (first || this.#firstWaits) {
       this.smoothed = Math.max(rtt, Number.MIN_VALUE);
       this.variance = rtt / 2;
+      this.#firstWaits &&= first;
     } else {
       this.variance += (Math.abs(this.smoothed - rtt) - this.variance) / 4;
       this.smoothed += (rtt - this.smoothed) / 8;
+    }
+    if (rtt <= this.minimum || now - this.#minimumAt > minimumWindow) {
+      this.minimum = rtt;
+      this.#minimumAt = now;
     }
     this.#setTimeout(this.smoothed + Math.max(this.least, 4 * this.variance));
     this.backoff = 0;

@@ -74,3 +74,14 @@ Deno.test("a round trip of no time at all is a sample; one of less is taken as t
   for (let sample = 0; sample < 2000; sample++) rtt.sample(-0.5, sample);
   assertEquals([rtt.measured, rtt.minimum, rtt.latest], [true, 0, 0]);
 });
+
+Deno.test("a first sample that holds a wait counts until the second only", () => {
+  const rtt = new RttEstimator();
+  rtt.expectWait();
+  rtt.sample(400, 0);
+  assertEquals([rtt.smoothed, rtt.variance, rtt.timeout], [400, 200, 1200]);
+  rtt.sample(200, 1);
+  assertEquals([rtt.smoothed, rtt.variance, rtt.timeout, rtt.minimum], [200, 100, 600, 200]);
+  rtt.sample(280, 2);
+  assertEquals(rtt.smoothed, 210);
+});
