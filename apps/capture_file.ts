@@ -4,16 +4,18 @@
  * @module
  */
 
+import { fileError } from "./transfer/file_error.ts";
+
 /** Bytes that are kept back at most, so that not every frame costs a system call. */
 const bufferBytes = 65_536;
 
 /** How long bytes are kept back at most, in milliseconds: whoever reads along sees frames soon. */
 const flushInterval = 200;
 
-/** A file that is written in large pieces. */
+/** A file that is written in large pieces, or standard output. */
 export class CaptureFile implements Disposable {
-  readonly #path: string;
-  readonly #file: Deno.FsFile;
+  readonly #name: string;
+  readonly #file: Pick<Deno.FsFile, "writeSync" | "close">;
   readonly #buffer = new Uint8Array(bufferBytes);
   readonly #failed: (error: unknown) => void;
   #length = 0;
@@ -21,17 +23,18 @@ export class CaptureFile implements Disposable {
   #open = true;
 
   /**
-   * Creates the file, or empties it. `failed` is called once if it cannot be written any more; what comes then is lost.
+   * Creates the file at `path`, or empties it; `-` is standard output. `failed` is called once if it cannot be written
+   * any more; what comes then is lost.
    *
    * @throws {Error} If it cannot be created.
    */
   constructor(path: string, failed: (error: unknown) => void) {
-    this.#path = path;
+    this.#name = path === "-" ? "the capture to standard output" : `the capture "${path}"`;
     this.#failed = failed;
     try {
-      this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
+      this.#file = path === "-" ? Deno.stdout : Deno.openSync(path, { write: true, create: true, truncate: true });
     } catch (error) {
-      throw new Error(`Cannot write the capture "${path}": ${messageOf(error)}`);
+      throw fileError("write", this.#name, error);
     }
   }
 
@@ -77,17 +80,13 @@ export class CaptureFile implements Disposable {
       }
     } catch (error) {
       this.#end();
-      this.#failed(new Error(`Cannot write the capture "${this.#path}" any more: ${messageOf(error)}`));
+      this.#failed(fileError("write", `${this.#name} any more`, error));
     }
   }
 
   #end(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#file.close();
+    if (this.#file !== Deno.stdout) this.#file.close();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

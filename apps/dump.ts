@@ -4,9 +4,8 @@
  * @module
  */
 
-import { concat } from "@std/bytes";
 import { capture, type Device, type Logger, openPacketSocket } from "../mod.ts";
-import { readCapture } from "../stack/link/pcap_reader.ts";
+import { CaptureReader } from "../stack/link/pcap_reader.ts";
 import {
   ExitCode,
   InvalidValue,
@@ -18,11 +17,12 @@ import {
   type Values,
 } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
+import { openCapture, showCapture } from "./dump/capture_stream.ts";
 import { type Filter, parseFilter } from "./dump/filter.ts";
 import { Viewer } from "./dump/viewer.ts";
+import { Interruption } from "./interruption.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { openLinkOrTunnel, type Session, withLink, withLoopback } from "./session.ts";
-import { fileError } from "./transfer/file_error.ts";
 import { wholeNumber } from "./values.ts";
 
 /** All of any frame. */
@@ -36,7 +36,7 @@ const { guard: _guard, pcap: _pcap, snaplen: _snaplen, ...ownDevice } = deviceOp
 
 const options = {
   read: file("r", "Read a capture, pcap or pcapng, instead of a device; - for standard input"),
-  write: file("w", "Write the frames as pcapng instead of printing them"),
+  write: file("w", "Write the frames as pcapng instead of printing them; - for standard output"),
   snaplen: {
     letter: "s",
     placeholder: "BYTES",
@@ -94,28 +94,17 @@ function filterFrom(operands: readonly string[]): Filter {
   }
 }
 
-async function dumpFile(path: string, viewer: Viewer): Promise<void> {
-  let bytes: Uint8Array;
-  try {
-    bytes = path === "-" ? await new Response(Deno.stdin.readable).bytes() : await Deno.readFile(path);
-  } catch (error) {
-    throw fileError("read", `"${path}"`, error);
-  }
-  const { frames, truncated } = readCapture(bytes);
-  for (const frame of frames) {
-    viewer.show(frame);
-    if (viewer.done) return;
-  }
-  if (truncated) throw new Error(`Cannot read all of "${path}": it ends in the middle of a frame`);
+async function dumpFile(path: string, viewer: Viewer, logger: Logger): Promise<number> {
+  using interruption = new Interruption(logger, () => {});
+  await showCapture(await openCapture(path), path, viewer, interruption.signal);
+  return codeOf(interruption);
 }
 
 /** A device whose frames `viewer` sees as they pass: each as the block that a capture file would have. */
 function watched(device: Device, viewer: Viewer): Device {
-  const preamble: Uint8Array[] = [];
+  const reader = new CaptureReader();
   return capture(device, (block) => {
-    // The first two blocks describe the file and the interface, without which a frame cannot be read.
-    if (preamble.length < 2) preamble.push(block);
-    else for (const frame of readCapture(concat([...preamble, block])).frames) viewer.show(frame);
+    for (const frame of reader.push(block)) viewer.show(frame);
   }, { epoch: performance.timeOrigin });
 }
 
@@ -140,8 +129,12 @@ async function watchOwnDevice(values: DumpValues, viewer: Viewer, done: Promise<
 
 async function untilEnd({ interruption }: Session, done: Promise<void>): Promise<number> {
   await Promise.race([done, interruption.wait()]);
-  // Ctrl-C is how such a program is ended; being terminated is another matter.
-  return interruption.exitCode === null || interruption.exitCode === 130 ? ExitCode.success : interruption.exitCode;
+  return codeOf(interruption);
+}
+
+/** Ctrl-C is how such a program is ended; being terminated is another matter. */
+function codeOf({ exitCode }: Interruption): number {
+  return exitCode === null || exitCode === 130 ? ExitCode.success : exitCode;
 }
 
 /** Refuses what says something of a device of its own, where there is none. */
@@ -159,6 +152,9 @@ async function dump(values: DumpValues, operands: readonly string[]): Promise<nu
   if (values.read !== null && values.interface !== null) {
     throw new UsageError("Cannot use both --read and --interface: choose one");
   }
+  if (values.read !== null && values.read !== "-" && values.read === values.write) {
+    throw new UsageError(`Cannot write "${values.write}" while it is read: give --write another file`);
+  }
   refuseIdleOptions(values);
   const { promise: done, resolve, reject } = Promise.withResolvers<void>();
   done.catch(() => {});
@@ -175,7 +171,7 @@ async function dump(values: DumpValues, operands: readonly string[]): Promise<nu
     onDone: (error) => error === null ? resolve() : reject(error),
   });
   try {
-    if (values.read !== null) await dumpFile(values.read, viewer);
+    if (values.read !== null) code = await dumpFile(values.read, viewer, logger);
     else if (values.interface !== null) code = await watchInterface(values.interface, values, viewer, done, logger);
     else code = await watchOwnDevice(values, viewer, done, logger);
   } finally {

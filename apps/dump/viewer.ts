@@ -55,9 +55,7 @@ export class Viewer implements Disposable {
    */
   constructor(options: ViewerOptions) {
     this.#options = options;
-    this.#file = options.file === null
-      ? null
-      : new CaptureFile(options.file, (error) => this.#end(error instanceof Error ? error : new Error(String(error))));
+    this.#file = options.file === null ? null : new CaptureFile(options.file, (error) => this.#end(seriousOf(error)));
     this.#file?.write(sectionHeaderBlock("tapstack"));
   }
 
@@ -99,8 +97,7 @@ export class Viewer implements Disposable {
     try {
       for (let written = 0; written < bytes.length;) written += Deno.stdout.writeSync(bytes.subarray(written));
     } catch (error) {
-      // As with other programs, `dump | head` ends without a word.
-      this.#end(error instanceof Deno.errors.BrokenPipe ? null : error as Error);
+      this.#end(seriousOf(error));
     }
   }
 
@@ -123,4 +120,10 @@ export class Viewer implements Disposable {
     this.#done = true;
     this.#options.onDone(error);
   }
+}
+
+/** What keeps the frames from being written, or null where nobody reads on: as others, `dump | head` ends in silence. */
+function seriousOf(error: unknown): Error | null {
+  const { cause } = error as Error;
+  return [error, cause].some((one) => one instanceof Deno.errors.BrokenPipe) ? null : error as Error;
 }

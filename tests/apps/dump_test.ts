@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { InvalidValue } from "../../apps/cli.ts";
+import { showCapture } from "../../apps/dump/capture_stream.ts";
 import { parseFilter } from "../../apps/dump/filter.ts";
+import { Viewer } from "../../apps/dump/viewer.ts";
 import { describeFrame } from "../../mod.ts";
 import { type CapturedFrame, readCapture } from "../../stack/link/pcap_reader.ts";
 import { hasProgram } from "../helpers/programs.ts";
@@ -105,6 +107,69 @@ Deno.test("dump -r prints one line for each frame, with its time of day", () =>
     assertEquals(texts, frames.map(({ bytes }) => describeFrame(bytes).text));
   }));
 
+/** The pieces of a capture, which counts those that were asked for. */
+class CountedPieces {
+  asked = 0;
+  cancelled = false;
+  readonly stream: ReadableStream<Uint8Array>;
+
+  constructor(file: Uint8Array, pieceBytes: number) {
+    this.stream = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        const at = this.asked++ * pieceBytes;
+        if (at < file.length) controller.enqueue(file.subarray(at, at + pieceBytes));
+        else controller.close();
+      },
+      cancel: () => void (this.cancelled = true),
+    }, { highWaterMark: 0 });
+  }
+}
+
+/** A viewer that writes to a file what passes, and shows nothing. */
+function silentViewer(folder: string, count: number): Viewer {
+  const style = { timeless: false, verbose: false, hex: false, ids: false, json: false };
+  const file = `${folder}/out`;
+  return new Viewer({ filter: () => true, style, link: false, count, file, snapLength: 64, onDone() {} });
+}
+
+Deno.test("a capture is shown while it is read, and read no further than is shown", () =>
+  withCapture(async (_, folder) => {
+    const pieces = new CountedPieces(recording.capture, 1000);
+    using viewer = silentViewer(folder, 2);
+    await showCapture(pieces.stream, "capture", viewer, new AbortController().signal);
+    const second = readCapture(recording.capture).frames[1]!.bytes;
+    const end = second.byteOffset + second.length;
+    assert(pieces.asked <= Math.ceil(end / 1000) + 1, `${pieces.asked} pieces for ${end} bytes`);
+    assertEquals([viewer.passed, viewer.done, pieces.cancelled], [2, true, true]);
+  }));
+
+Deno.test("a capture that has no end is shown until the signal", () =>
+  withCapture(async (_, folder) => {
+    const abort = new AbortController();
+    const [head, block] = [recording.capture.subarray(0, 1000), new Uint8Array(64)];
+    // A block of a type that nobody knows.
+    new DataView(block.buffer).setUint32(0, 0xbad, true);
+    for (const at of [4, 60]) new DataView(block.buffer).setUint32(at, 64, true);
+    let asked = 0;
+    const stream = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.enqueue(asked++ === 0 ? head.subarray(0, wholeBlocks(head)) : block);
+        if (asked === 100) abort.abort();
+      },
+    }, { highWaterMark: 0 });
+    using viewer = silentViewer(folder, Infinity);
+    await showCapture(stream, "capture", viewer, abort.signal);
+    assertEquals([asked, viewer.passed], [100, readCapture(head).frames.length]);
+  }));
+
+/** The bytes of the blocks that are complete. */
+function wholeBlocks(file: Uint8Array): number {
+  const view = new DataView(file.buffer, file.byteOffset, file.length);
+  let at = 0;
+  while (at + 8 <= file.length && at + view.getUint32(at + 4, true) <= file.length) at += view.getUint32(at + 4, true);
+  return at;
+}
+
 Deno.test("dump -c, -t, -e, -v, -x, --ids and --json show a frame as they say", () =>
   withCapture(async (path) => {
     const first = async (...args: string[]) =>
@@ -172,7 +237,9 @@ Deno.test("dump tells in one line what it cannot read, and a wrong command line 
         [1, "there is no such file", "-r", `${folder}/absent`],
         [1, "neither a pcapng nor a pcap file", "-r", `${folder}/text`],
         [1, "ends in the middle of a frame", "-r", `${folder}/cut`],
-        [1, "Cannot write the capture", "-r", path, "-w", `${folder}/no/such/folder`],
+        [1, "there is no such file or directory", "-r", path, "-w", `${folder}/no/such/folder`],
+        [1, "it is a directory", "-r", folder],
+        [2, "while it is read: give --write another file", "-r", path, "-w", path],
         [2, 'Cannot use the filter "port http": "http" is no port', "-r", path, "port", "http"],
         [2, "Cannot use both --read and --interface", "-r", path, "-i", "lo"],
         [2, "Cannot use --address with --interface", "-i", "lo", "--address", "192.0.2.9/24"],
@@ -192,6 +259,17 @@ Deno.test("dump ends without a word when nobody reads on", () =>
     const { stdout, stderr } = await programCommand("dump", ["-r", path, "-x", "-v"], wrapper).output();
     assertEquals(lines(stdout).length, 1);
     assertEquals(lines(stderr), ["code 0"]);
+  }));
+
+Deno.test("dump -w - writes to standard output, for another program to read while it comes", () =>
+  withCapture(async (path) => {
+    const { success, stdout, stderr } = await programCommand("dump", ["-r", path, "-w", "-"]).output();
+    const count = readCapture(recording.capture).frames.length;
+    assertEquals([success, lines(stderr)], [true, [`${count} of ${count} frames written`]]);
+    assertEquals(readCapture(stdout).frames.length, count);
+    const wrapper = ["sh", "-c", `"$0" "$@" | head -c 1 >/dev/null`];
+    const early = await programCommand("dump", ["-r", path, "-w", "-"], wrapper).output();
+    assertEquals(lines(early.stderr).filter((line) => !line.endsWith(" frames written")), []);
   }));
 
 kernelTest("dump on a device of its own shows what the host and the stack say", async () => {

@@ -1,6 +1,6 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { concat } from "@std/bytes";
-import { readCapture } from "../../stack/link/pcap_reader.ts";
+import { CaptureReader, readCapture } from "../../stack/link/pcap_reader.ts";
 import {
   Direction,
   enhancedPacketBlock,
@@ -188,6 +188,85 @@ Deno.test("a file that ends anywhere gives the frames up to there and never an u
   }
   assertEquals(boundaries.length, 4);
   assertEquals(readCapture(file.subarray(0, boundaries[2]! + 1)).frames.length, 1);
+});
+
+/** A file of each format, with frames of 0 to 8 bytes. */
+function sampleFiles(): [name: string, file: Uint8Array][] {
+  const classic = (["u32", "u32", "u32", "u32", "u32"] as const).map((type) => [type, 0] as ["u32", number]);
+  return [
+    [
+      "pcapng",
+      concat([
+        sectionHeaderBlock("test"),
+        interfaceDescriptionBlock(description),
+        ...range(9).map((length) => enhancedPacketBlock(record, new Uint8Array(range(length)))),
+      ]),
+    ],
+    [
+      "classic pcap",
+      concat([
+        pack(true, ["u32", 0xa1b2c3d4], ...classic),
+        ...range(9).map((length) =>
+          pack(true, ["u32", 0], ["u32", 0], ["u32", length], ["u32", length], new Uint8Array(range(length)))
+        ),
+      ]),
+    ],
+  ];
+}
+
+for (const [name, file] of sampleFiles()) {
+  Deno.test(`a ${name} file in pieces of any size gives the frames of the whole, each as soon as it is complete`, () => {
+    const whole = readCapture(file);
+    assertEquals(whole.frames.map(({ bytes }) => [...bytes]), range(9).map((length) => range(length)));
+    for (const size of range(file.length).map((size) => size + 1)) {
+      const reader = new CaptureReader();
+      const frames: unknown[] = [];
+      for (let at = 0; at < file.length; at += size) {
+        frames.push(...reader.push(file.subarray(at, at + size)));
+        const soFar = file.subarray(0, Math.min(at + size, file.length));
+        if (soFar.length >= 24) assertEquals(frames.length, readCapture(soFar).frames.length);
+      }
+      assertEquals(frames, whole.frames);
+      assertEquals([reader.interfaces, reader.end()], [whole.interfaces, false]);
+    }
+  });
+}
+
+Deno.test("a frame in a piece of its own is not copied", () => {
+  const reader = new CaptureReader();
+  assertEquals([...reader.push(concat([sectionHeaderBlock("test"), interfaceDescriptionBlock(description)]))], []);
+  const block = enhancedPacketBlock(record, new Uint8Array(100));
+  for (let frame = 0; frame < 3; frame++) assertEquals([...reader.push(block)][0]!.bytes.buffer, block.buffer);
+});
+
+Deno.test("the place of damage is that in the file, whatever the pieces, and what came before it is read", () => {
+  const start = concat([sectionHeaderBlock("test"), interfaceDescriptionBlock(description)]);
+  const packet = enhancedPacketBlock(record, new Uint8Array(4));
+  const file = concat([start, packet, packet, new Uint8Array(12)]);
+  const reason = `at byte ${start.length + 2 * packet.length} there is a block of 0 bytes`;
+  const reader = new CaptureReader();
+  let frames = 0;
+  assertThrows(
+    () => {
+      for (let at = 0; at < file.length; at += 7) {
+        for (const _ of reader.push(file.subarray(at, at + 7))) frames++;
+      }
+    },
+    TypeError,
+    reason,
+  );
+  assertEquals(frames, 2);
+});
+
+Deno.test("a record of more than 16 MiB is damage, not a reason to wait for it", () => {
+  const [[, pcapng], [, classic]] = sampleFiles() as [[string, Uint8Array], [string, Uint8Array]];
+  const huge = (file: Uint8Array, lengthAt: number) => {
+    const bytes = file.slice();
+    new DataView(bytes.buffer).setUint32(lengthAt, 0x0100_0004, true);
+    return bytes;
+  };
+  assertThrows(() => readCapture(huge(pcapng, 4)), TypeError, "at byte 0 there is a block of 16777220 bytes");
+  assertThrows(() => readCapture(huge(classic, 32)), TypeError, "at byte 24 there is a frame of 16777220 bytes");
 });
 
 Deno.test("a damaged file is refused with the place and the reason", () => {
