@@ -6,19 +6,11 @@
 
 import { IpAddress, IpPrefix } from "../stack/address.ts";
 import type { Logger } from "../stack/logger.ts";
+import { isSystemError } from "./errno.ts";
 import { HostLease } from "./host_lease.ts";
+import { formatMark, type MarkedChange } from "./host_marks.ts";
+import { describeMarked, routeProtocol, undoMarked, undoStale } from "./host_recovery.ts";
 import { type HostAddressOptions, type HostRoute, type LinkChange, Rtnetlink } from "./rtnetlink.ts";
-
-/**
- * The number that says, in a route's `protocol`, that this library made it. The kernel's, administrators' and routing
- * daemons' numbers are others (`/etc/iproute2/rt_protos`).
- */
-export const routeProtocol = 84;
-
-/** Stands between an interface's name and the number of a {@linkcode HostLease} in the label of an address. */
-const labelMark = ":t";
-
-const labelBytes = 15;
 
 /** A route as {@linkcode HostChanges.addRoute} takes it: the metric and the protocol say whose it is. */
 export type HostChangesRoute = Omit<HostRoute, "metric" | "protocol" | "table">;
@@ -35,10 +27,10 @@ interface Change {
  * A journal of changes of the host's addresses, routes and interfaces, which {@linkcode HostChanges.undo} undoes in
  * reverse order.
  *
- * Routes, and addresses of interfaces whose names have at most nine bytes, are marked with a number that stands for
- * this program, so that what a killed program has left behind is recognised: the next one that makes a journal
- * removes it. The MTU, the queue and the switch of an interface cannot be marked: they are undone by whoever lives to
- * do it. All of it goes away with the interface where that is a device of the program's own.
+ * All of them carry a number that stands for this program, so that what a killed program has left behind is
+ * recognised, and undone by the next one that makes a journal: a route in its metric and protocol; an address, the MTU,
+ * the queue and the switch of an interface in another name of that interface (Linux 5.5), which is given before the
+ * change is made and says what was before. What somebody else has changed again meanwhile is left alone.
  *
  * @example
  * ```ts ignore
@@ -50,17 +42,20 @@ export class HostChanges implements Disposable {
   readonly #logger: Logger | null;
   readonly #lease = new HostLease();
   #changes: Change[] = [];
+  #marks = 0;
 
   /**
-   * An empty journal. Removes what programs that no longer run have left behind, where the privilege is there, and
-   * tells `logger`.
+   * An empty journal. Undoes what programs that no longer run have left behind, where the privilege is there, and tells
+   * `logger`.
    *
    * @throws {Deno.errors.NotCapable} If the program was started without `--allow-ffi`.
    */
   constructor(logger: Logger | null = null) {
     this.#logger = logger;
     this.#attempt(() => {
-      for (const text of removeStale()) logger?.warn(`Removed what an earlier run had left behind: ${text}`);
+      using kernel = new Rtnetlink();
+      const tell = (text: string) => logger?.warn(`Undid what an earlier run had left behind: ${text}`);
+      undoStale(kernel, tell, (error) => this.#warn(error));
     });
   }
 
@@ -73,18 +68,15 @@ export class HostChanges implements Disposable {
   changeLink(name: string, change: LinkChange): void {
     using kernel = new Rtnetlink();
     const { up, mtu, txQueueLength } = kernel.link(name);
-    const wanted: LinkChange = {};
+    const after: LinkChange = {};
     const before: LinkChange = {};
-    if (change.up !== undefined && change.up !== up) [wanted.up, before.up] = [change.up, up];
-    if (change.mtu !== undefined && change.mtu !== mtu) [wanted.mtu, before.mtu] = [change.mtu, mtu];
+    if (change.up !== undefined && change.up !== up) [after.up, before.up] = [change.up, up];
+    if (change.mtu !== undefined && change.mtu !== mtu) [after.mtu, before.mtu] = [change.mtu, mtu];
     if (change.txQueueLength !== undefined && change.txQueueLength !== txQueueLength) {
-      [wanted.txQueueLength, before.txQueueLength] = [change.txQueueLength, txQueueLength];
+      [after.txQueueLength, before.txQueueLength] = [change.txQueueLength, txQueueLength];
     }
-    const entries = Object.entries(wanted);
-    if (entries.length === 0) return;
-    kernel.changeLink(name, wanted);
-    const text = `${entries.map(([key, value]) => `${key} ${value}`).join(", ")} on "${name}"`;
-    this.#changes.push({ text, link: name, undo: (kernel) => kernel.changeLink(name, before) });
+    if (Object.keys(after).length === 0) return;
+    this.#makeMarked(kernel, name, { before, after }, () => kernel.changeLink(name, after));
   }
 
   /**
@@ -96,14 +88,8 @@ export class HostChanges implements Disposable {
     using kernel = new Rtnetlink();
     const prefix = toPrefix(address);
     if (kernel.addresses(name).some((present) => present.prefix.address.equals(prefix.address))) return;
-    const label = `${name}${labelMark}${HostLease.format(this.#lease.id)}`;
-    const isMarked = prefix.address.family === 4 && new TextEncoder().encode(label).length <= labelBytes;
-    kernel.addAddress(name, prefix, isMarked ? { ...options, label } : options);
-    this.#changes.push({
-      text: `the address ${prefix} of "${name}"`,
-      link: name,
-      undo: (kernel) => kernel.removeAddress(name, prefix, options),
-    });
+    const peer = options.peer === undefined ? null : toAddress(options.peer);
+    this.#makeMarked(kernel, name, { address: prefix, peer }, () => kernel.addAddress(name, prefix, options));
   }
 
   /**
@@ -147,7 +133,7 @@ export class HostChanges implements Disposable {
    */
   pinRoute(address: string | IpAddress): void {
     using kernel = new Rtnetlink();
-    const destination = typeof address === "string" ? IpAddress.parse(address) : address;
+    const destination = toAddress(address);
     const route = kernel.routeTo(destination);
     if (route === null) {
       throw new Deno.errors.NetworkUnreachable(`Cannot keep the way to ${destination}: the host has no route to it`);
@@ -157,7 +143,7 @@ export class HostChanges implements Disposable {
     const link = kernel.links().find(({ index }) => index === route.index)?.name;
     this.addRoute({
       destination: new IpPrefix(destination, bits),
-      ...(route.gateway === null ? {} : { gateway: route.gateway }),
+      ...(route.gateway === null ? {} : { gateway: route.gateway, onLink: route.onLink }),
       ...(link === undefined ? {} : { link }),
       ...(route.source === null ? {} : { source: route.source }),
     });
@@ -177,6 +163,24 @@ export class HostChanges implements Disposable {
     this.#lease.close();
   }
 
+  /** Makes a change of an interface that is marked first: whoever is killed in between leaves no riddle. */
+  #makeMarked(kernel: Rtnetlink, link: string, change: MarkedChange, make: () => void): void {
+    const mark = formatMark({ lease: this.#lease.id, serial: ++this.#marks, change });
+    const isMarked = tryMark(kernel, link, mark);
+    const undo = (kernel: Rtnetlink) => {
+      undoMarked(kernel, link, change);
+      if (isMarked) kernel.removeAlternativeName(link, mark);
+    };
+    try {
+      make();
+    } catch (error) {
+      // The kernel may have made a part of it.
+      this.#attempt(() => undo(kernel));
+      throw error;
+    }
+    this.#changes.push({ text: describeMarked(link, change), link, undo });
+  }
+
   #undo(changes: Change[]): void {
     if (changes.length === 0) return;
     this.#attempt(() => {
@@ -193,37 +197,28 @@ export class HostChanges implements Disposable {
     try {
       step();
     } catch (error) {
-      this.#logger?.warn(error instanceof Error ? error.message : String(error));
+      this.#warn(error);
     }
+  }
+
+  #warn(error: unknown): void {
+    this.#logger?.warn(error instanceof Error ? error.message : String(error));
   }
 }
 
-/** Removes routes and addresses of programs that no longer run, and says which; those that it may not remove stay. */
-function removeStale(): string[] {
-  using kernel = new Rtnetlink();
-  const removed: string[] = [];
-  const links = kernel.links();
-  const nameOf = (index: number) => links.find((link) => link.index === index)?.name;
-  for (const { destination, gateway, index, metric, protocol } of kernel.routes()) {
-    if (protocol !== routeProtocol || HostLease.isHeld(metric)) continue;
-    const link = nameOf(index);
-    kernel.removeRoute({
-      destination,
-      metric,
-      protocol,
-      ...(gateway === null ? {} : { gateway }),
-      ...(link === undefined ? {} : { link }),
-    });
-    removed.push(`the route to ${destination}`);
+/** Marks an interface, where the kernel can do that: what is wrong otherwise is said by the change itself. */
+function tryMark(kernel: Rtnetlink, link: string, mark: string): boolean {
+  try {
+    kernel.addAlternativeName(link, mark);
+    return true;
+  } catch (error) {
+    if (isSystemError(error)) return false;
+    throw error;
   }
-  for (const { index, prefix, peer, label } of kernel.addresses()) {
-    const id = HostLease.parse(label?.split(labelMark)[1] ?? "");
-    const link = nameOf(index);
-    if (id === null || link === undefined || HostLease.isHeld(id)) continue;
-    kernel.removeAddress(link, prefix, peer === null ? {} : { peer });
-    removed.push(`the address ${prefix} of "${link}"`);
-  }
-  return removed;
+}
+
+function toAddress(value: string | IpAddress): IpAddress {
+  return typeof value === "string" ? IpAddress.parse(value) : value;
 }
 
 function toPrefix(value: string | IpPrefix): IpPrefix {

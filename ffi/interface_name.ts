@@ -40,6 +40,22 @@ export function encodeInterfaceLabel(label: string): Uint8Array<ArrayBuffer> {
   throw new TypeError(`Cannot use "${label}" as an address's label: choose one of at most 15 bytes`);
 }
 
+/** Bytes that the kernel keeps for another name of an interface, the zero byte included (`ALTIFNAMSIZ`). */
+const alternativeNameBytes = 128;
+
+/**
+ * Another name of an interface as bytes with a zero byte behind.
+ *
+ * @throws {TypeError} If the kernel would not take it.
+ */
+export function encodeAlternativeName(name: string): Uint8Array<ArrayBuffer> {
+  const bytes = new TextEncoder().encode(`${name}\0`);
+  if (bytes.length > 1 && bytes.length <= alternativeNameBytes && !/[/\s]/.test(name)) return bytes;
+  throw new TypeError(
+    `Cannot use "${name}" as an interface's other name: choose 1 to 127 bytes without slash and white space`,
+  );
+}
+
 /** The name in a zero-padded field of 16 bytes that starts at `at`. */
 export function decodeInterfaceName(bytes: Uint8Array, at = 0): string {
   const field = bytes.subarray(at, at + interfaceNameBytes);

@@ -39,6 +39,12 @@ export const NetlinkFlag = {
 /** The attribute of an error message that holds the kernel's own words (`NLMSGERR_ATTR_MSG`). */
 const errorTextAttribute = 1;
 
+/** Bytes in front of an attribute's value: its length and its type. */
+const attributeHeaderBytes = 4;
+
+/** Of an attribute's type: it holds attributes. */
+const nestedFlag = 0x8000;
+
 /** The upper bits of an attribute's type say "nested" and "network byte order". */
 const attributeTypeMask = 0x3fff;
 
@@ -92,6 +98,15 @@ export class NetlinkRequest {
   /** Appends an attribute that is a 32-bit number. */
   attributeUint32(type: number, value: number): this {
     return this.attribute(type, uint32Bytes(value));
+  }
+
+  /** Appends an attribute that holds others. */
+  nested(type: number, fill: (request: this) => void): this {
+    const at = this.#grow(attributeHeaderBytes);
+    fill(this);
+    this.#view.setUint16(at, this.#length - at, true);
+    this.#view.setUint16(at + 2, type | nestedFlag, true);
+    return this;
   }
 
   /** The finished message with this sequence number. */
@@ -159,11 +174,16 @@ export function parseNetlinkMessages(datagram: Uint8Array): NetlinkMessage[] {
 
 /** The attributes that follow a fixed structure of `from` bytes, by type. Reading ends at one that does not fit. */
 export function parseAttributes(payload: Uint8Array, from: number): Map<number, Uint8Array> {
-  const attributes = new Map<number, Uint8Array>();
+  return new Map(parseAttributeList(payload, from));
+}
+
+/** As {@linkcode parseAttributes}, with those that come several times, in their order. */
+export function parseAttributeList(payload: Uint8Array, from: number): [type: number, value: Uint8Array][] {
+  const attributes: [type: number, value: Uint8Array][] = [];
   for (let at = align(from); at + 4 <= payload.length;) {
     const length = readUint16(payload, at);
     if (length < 4 || at + length > payload.length) break;
-    attributes.set(readUint16(payload, at + 2) & attributeTypeMask, payload.subarray(at + 4, at + length));
+    attributes.push([readUint16(payload, at + 2) & attributeTypeMask, payload.subarray(at + 4, at + length)]);
     at += align(length);
   }
   return attributes;

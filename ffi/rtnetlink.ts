@@ -10,6 +10,7 @@ import type { NetlinkRequest } from "./netlink_message.ts";
 import { NetlinkSocket } from "./netlink_socket.ts";
 import {
   addAddressRequest,
+  addAlternativeNameRequest,
   type AddressInfo,
   addRouteRequest,
   changeLinkRequest,
@@ -23,6 +24,7 @@ import {
   parseLink,
   parseRoute,
   removeAddressRequest,
+  removeAlternativeNameRequest,
   removeRouteRequest,
   type RouteInfo,
 } from "./rtnetlink_message.ts";
@@ -50,6 +52,8 @@ export interface HostRoute {
   destination: string | IpPrefix;
   /** The router, where the destination is not on the link. */
   gateway?: string | IpAddress;
+  /** Whether the router counts as on the link, though no subnet of the interface has it. Default false. */
+  onLink?: boolean;
   /** The name of the interface. Without it, the gateway decides. */
   link?: string;
   /** The lowest one wins among equal destinations. */
@@ -110,6 +114,25 @@ export class Rtnetlink implements Disposable {
       remedy: errno === Errno.EINVAL && change.mtu !== undefined
         ? "the interface does not carry packets of that size: choose another MTU"
         : undefined,
+    }));
+  }
+
+  /**
+   * Gives an interface another name, of at most 127 bytes, beside its own (Linux 5.5).
+   *
+   * @throws {Deno.errors.AlreadyExists} If an interface has that name.
+   * @throws {Deno.errors.NotSupported} If the kernel knows no other names.
+   */
+  addAlternativeName(link: string, name: string): void {
+    const { index } = this.link(link);
+    this.#change(addAlternativeNameRequest(index, name), () => ({ action: `give "${link}" the name "${name}"` }));
+  }
+
+  /** Takes another name away from an interface. */
+  removeAlternativeName(link: string, name: string): void {
+    const { index } = this.link(link);
+    this.#change(removeAlternativeNameRequest(index, name), () => ({
+      action: `take the name "${name}" from "${link}"`,
     }));
   }
 
@@ -214,11 +237,12 @@ export class Rtnetlink implements Disposable {
   }
 
   #resolve(
-    { destination, gateway, link, metric, source, table, protocol }: HostRoute,
+    { destination, gateway, onLink, link, metric, source, table, protocol }: HostRoute,
   ): Parameters<typeof addRouteRequest>[0] {
     return {
       destination: toPrefix(destination),
       gateway: gateway === undefined ? undefined : toAddress(gateway),
+      onLink,
       index: link === undefined ? undefined : this.link(link).index,
       metric,
       source: source === undefined ? undefined : toAddress(source),

@@ -5,12 +5,13 @@
  */
 
 import { type Family, IpAddress, IpPrefix, MacAddress } from "../stack/address.ts";
-import { encodeInterfaceLabel, encodeInterfaceName } from "./interface_name.ts";
+import { encodeAlternativeName, encodeInterfaceLabel, encodeInterfaceName } from "./interface_name.ts";
 import {
   decodeCString,
   NetlinkFlag,
   type NetlinkMessage,
   NetlinkRequest,
+  parseAttributeList,
   parseAttributes,
   readUint16,
   readUint32,
@@ -25,6 +26,8 @@ const RTM_GETADDR = 22;
 const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
+const RTM_NEWLINKPROP = 108;
+const RTM_DELLINKPROP = 109;
 
 /** struct ifinfomsg: family, padding, device type (16 bits), index, flags, mask of the flags to change (32 bits each). */
 const LinkOffset = { deviceType: 2, index: 4, flags: 8 } as const;
@@ -33,6 +36,8 @@ const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_TXQLEN = 13;
+const IFLA_PROP_LIST = 52;
+const IFLA_ALT_IFNAME = 53;
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
 const IFF_PROMISC = 0x100;
@@ -49,7 +54,7 @@ const IFA_BROADCAST = 4;
 const IFA_F_NODAD = 0x02;
 
 /** struct rtmsg: family, destination and source prefix lengths, tos, table, protocol, scope, type; flags (32 bits). */
-const RouteOffset = { family: 0, prefixLength: 1, table: 4, protocol: 5, type: 7 } as const;
+const RouteOffset = { family: 0, prefixLength: 1, table: 4, protocol: 5, type: 7, flags: 8 } as const;
 const routeBytes = 12;
 const RTA_DST = 1;
 const RTA_OIF = 4;
@@ -61,12 +66,17 @@ const RTA_TABLE = 15;
 const RTA_VIA = 18;
 const RTPROT_STATIC = 4;
 const RTN_UNICAST = 1;
+/** The router is on the link, though no subnet of the interface has it. */
+const RTNH_F_ONLINK = 4;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_SCOPE_LINK = 253;
 const RT_SCOPE_NOWHERE = 255;
-/** Bytes of a struct rtnexthop, which stands before each next hop's attributes, and where it has the interface. */
+/** struct rtnexthop, which stands before each next hop's attributes: length (16 bits), flags, weight, index. */
+const NextHopOffset = { flags: 2, index: 4 } as const;
 const nextHopBytes = 8;
-const nextHopIndexAt = 4;
+
+/** The flags of what is to be there only if it was not before. */
+const addition = NetlinkFlag.acknowledge | NetlinkFlag.create | NetlinkFlag.exclusive;
 
 /** The routing table that is meant where none is named. */
 export const mainTable = 254;
@@ -77,6 +87,8 @@ export interface LinkInfo {
   readonly index: number;
   /** Its name: `eth0`. */
   readonly name: string;
+  /** The other names by which it is found (Linux 5.5). */
+  readonly alternativeNames: readonly string[];
   /** Its Ethernet address, or null on media without. */
   readonly mac: MacAddress | null;
   /** The most bytes of network-layer packet that it carries. */
@@ -111,6 +123,8 @@ export interface RouteInfo {
   readonly destination: IpPrefix;
   /** The router, or null where the destination is on the link. */
   readonly gateway: IpAddress | null;
+  /** Whether the router counts as on the link, though no subnet of the interface has it. */
+  readonly onLink: boolean;
   /** The index of the interface that it leaves by, or 0 where there is none. */
   readonly index: number;
   /** The lowest one wins among equal destinations. */
@@ -151,8 +165,10 @@ export interface AddressChange {
 export interface RouteChange {
   /** Where it leads to; length 0 for the default route. */
   destination: IpPrefix;
-  /** The router, of the destination's family. */
+  /** The router. */
   gateway?: IpAddress | undefined;
+  /** Whether the router counts as on the link. Default false. */
+  onLink?: boolean | undefined;
   /** The index of the interface. */
   index?: number | undefined;
   /** The lowest one wins among equal destinations. */
@@ -185,6 +201,16 @@ export function changeLinkRequest(index: number, change: LinkChange): NetlinkReq
   return request;
 }
 
+/** Gives an interface another name beside its own. */
+export function addAlternativeNameRequest(index: number, name: string): NetlinkRequest {
+  return alternativeNameBody(new NetlinkRequest(RTM_NEWLINKPROP, addition), index, name);
+}
+
+/** Takes another name away from an interface. */
+export function removeAlternativeNameRequest(index: number, name: string): NetlinkRequest {
+  return alternativeNameBody(new NetlinkRequest(RTM_DELLINKPROP, NetlinkFlag.acknowledge), index, name);
+}
+
 /** Asks for all addresses of all interfaces. */
 export function getAddressesRequest(): NetlinkRequest {
   return new NetlinkRequest(RTM_GETADDR, NetlinkFlag.dump).structure(new Uint8Array(addressBytes));
@@ -192,10 +218,7 @@ export function getAddressesRequest(): NetlinkRequest {
 
 /** Adds an address; refused where the interface has it. */
 export function addAddressRequest(change: AddressChange): NetlinkRequest {
-  const request = new NetlinkRequest(
-    RTM_NEWADDR,
-    NetlinkFlag.acknowledge | NetlinkFlag.create | NetlinkFlag.exclusive,
-  );
+  const request = new NetlinkRequest(RTM_NEWADDR, addition);
   const { broadcast } = change.prefix;
   addressBody(request, change, change.duplicateDetection === false ? IFA_F_NODAD : 0);
   if (broadcast !== null && change.peer === undefined) request.attribute(IFA_BROADCAST, broadcast.bytes);
@@ -217,11 +240,10 @@ export function getRoutesRequest(family: Family): NetlinkRequest {
 
 /** Adds a route; refused where there is one to the same destination with the same metric. */
 export function addRouteRequest(change: RouteChange): NetlinkRequest {
-  const flags = NetlinkFlag.acknowledge | NetlinkFlag.create | NetlinkFlag.exclusive;
   const scope = change.gateway === undefined && change.destination.address.family === 4
     ? RT_SCOPE_LINK
     : RT_SCOPE_UNIVERSE;
-  return routeBody(new NetlinkRequest(RTM_NEWROUTE, flags), change, [
+  return routeBody(new NetlinkRequest(RTM_NEWROUTE, addition), change, [
     change.protocol ?? RTPROT_STATIC,
     scope,
     RTN_UNICAST,
@@ -245,6 +267,7 @@ export function parseLink({ type, payload }: NetlinkMessage): LinkInfo | null {
   return {
     index: readUint32(payload, LinkOffset.index),
     name: name === undefined ? "" : decodeCString(name),
+    alternativeNames: parseAlternativeNames(attributes.get(IFLA_PROP_LIST)),
     mac: isEthernet ? MacAddress.fromBytes(mac) : null,
     mtu: readUint32(attributes.get(IFLA_MTU)),
     txQueueLength: readUint32(attributes.get(IFLA_TXQLEN)),
@@ -286,15 +309,27 @@ export function parseRoute({ type, payload }: NetlinkMessage): RouteInfo | null 
     : parseAttributes(hops.subarray(0, Math.max(readUint16(hops), nextHopBytes)), nextHopBytes);
   const destination = parseIp(attributes.get(RTA_DST), family) ?? IpAddress.unspecified(family);
   const table = attributes.get(RTA_TABLE);
+  const flags = hops === undefined ? payload[RouteOffset.flags]! : hops[NextHopOffset.flags] ?? 0;
   return {
     destination: new IpPrefix(destination, payload[RouteOffset.prefixLength]!),
     gateway: parseIp(hop.get(RTA_GATEWAY), family) ?? parseVia(hop.get(RTA_VIA)),
-    index: hops === undefined ? readUint32(hop.get(RTA_OIF)) : readUint32(hops, nextHopIndexAt),
+    onLink: (flags & RTNH_F_ONLINK) !== 0,
+    index: hops === undefined ? readUint32(hop.get(RTA_OIF)) : readUint32(hops, NextHopOffset.index),
     metric: readUint32(attributes.get(RTA_PRIORITY)),
     source: parseIp(attributes.get(RTA_PREFSRC), family),
     table: table === undefined ? payload[RouteOffset.table]! : readUint32(table),
     protocol: payload[RouteOffset.protocol]!,
   };
+}
+
+function parseAlternativeNames(properties: Uint8Array = new Uint8Array()): string[] {
+  return parseAttributeList(properties, 0).filter(([type]) => type === IFLA_ALT_IFNAME)
+    .map(([, name]) => decodeCString(name));
+}
+
+function alternativeNameBody(request: NetlinkRequest, index: number, name: string): NetlinkRequest {
+  return request.structure([0, 0, 0, 0, ...uint32Bytes(index), 0, 0, 0, 0, 0, 0, 0, 0])
+    .nested(IFLA_PROP_LIST, (list) => list.attribute(IFLA_ALT_IFNAME, encodeAlternativeName(name)));
 }
 
 function addressBody(request: NetlinkRequest, change: AddressChange, flags: number): NetlinkRequest {
@@ -307,11 +342,13 @@ function addressBody(request: NetlinkRequest, change: AddressChange, flags: numb
 
 function routeBody(request: NetlinkRequest, change: RouteChange, kind: readonly number[]): NetlinkRequest {
   const { destination: { network, length }, gateway, index, metric, source, table = mainTable } = change;
+  const flags = uint32Bytes(change.onLink ? RTNH_F_ONLINK : 0);
   request
-    .structure([familyNumber(network.family), length, 0, 0, table < 256 ? table : 0, ...kind, 0, 0, 0, 0])
+    .structure([familyNumber(network.family), length, 0, 0, table < 256 ? table : 0, ...kind, ...flags])
     .attributeUint32(RTA_TABLE, table);
   if (length > 0) request.attribute(RTA_DST, network.bytes);
-  if (gateway !== undefined) request.attribute(RTA_GATEWAY, gateway.bytes);
+  if (gateway?.family === network.family) request.attribute(RTA_GATEWAY, gateway.bytes);
+  else if (gateway !== undefined) request.attribute(RTA_VIA, [familyNumber(gateway.family), 0, ...gateway.bytes]);
   if (index !== undefined) request.attributeUint32(RTA_OIF, index);
   if (metric !== undefined) request.attributeUint32(RTA_PRIORITY, metric);
   if (source !== undefined) request.attribute(RTA_PREFSRC, source.bytes);

@@ -186,7 +186,7 @@ kernelTest(
     await client[Symbol.asyncDispose]();
     assertStringIncludes(await room.state(), `${room.host} dev in1 proto 84`);
     await using next = await server.client(room, "laptop");
-    await next.line(new RegExp(`Removed what an earlier run had left behind: the route to ${room.host}/32`));
+    await next.line(new RegExp(`Undid what an earlier run had left behind: the route to ${room.host}/32`));
     assertStringIncludes(await room.run("ping", "-c", "1", "10.1.1.1"), " 0% packet loss");
     next.signal("SIGTERM");
     assertEquals(await next.code(), 0);

@@ -1,5 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
-import { HostChanges, routeProtocol } from "../../ffi/host_changes.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { HostChanges } from "../../ffi/host_changes.ts";
 import { HostLease } from "../../ffi/host_lease.ts";
 import { Rtnetlink } from "../../ffi/rtnetlink.ts";
 import { openTap } from "../../ffi/tuntap.ts";
@@ -13,6 +13,11 @@ async function makeInterface(name = "keep0"): Promise<void> {
   await run("ip", "address", "add", "192.0.2.1/24", "dev", name);
   await run("ip", "link", "set", name, "up");
   await run("ip", "route", "add", "default", "via", "192.0.2.254");
+}
+
+/** One that is off, and whose name leaves no room for anything beside it. */
+async function makeLongInterface(): Promise<void> {
+  await run("ip", "link", "add", "averylongname0", "type", "veth", "peer", "name", "far1");
 }
 
 /** The IPv4 addresses and routes of the namespace, but those of the loopback. */
@@ -122,34 +127,121 @@ kernelTest("what somebody else has removed meanwhile is logged, and the rest is 
   assertEquals(lines.length, 1);
 }, { programs: ["ip"] });
 
-kernelTest(
-  "what a killed program has left behind is removed by the next one, and that of a running one is not",
-  async () => {
-    await makeInterface();
-    const before = state();
-    using running = new HostChanges();
-    running.addAddress("keep0", "10.2.2.2/32");
-    running.addRoute({ destination: "10.3.3.0/24", link: "keep0" });
-    const during = state();
-    // As a program that was killed leaves it: marked with a number that nobody has any more.
-    using lease = new HostLease();
-    const { id } = lease;
-    lease.close();
-    using kernel = new Rtnetlink();
-    kernel.addAddress("keep0", "10.4.4.4/32", { label: `keep0:t${HostLease.format(id)}` });
-    kernel.addRoute({ destination: "10.5.5.0/24", link: "keep0", metric: id, protocol: routeProtocol });
-    const { lines, logger } = warnings();
-    using _next = new HostChanges(logger);
-    assertEquals(lines, [
-      "Removed what an earlier run had left behind: the route to 10.5.5.0/24",
-      'Removed what an earlier run had left behind: the address 10.4.4.4/32 of "keep0"',
-    ]);
-    assertEquals(state(), during);
-    running.undo();
-    assertEquals(state(), before);
-  },
-  { programs: ["ip"] },
-);
+/** Makes changes of all kinds of `keep0` in a program that is killed when `script` has run. */
+async function killAfter(script: string): Promise<void> {
+  const changes = new URL("../../ffi/host_changes.ts", import.meta.url);
+  const code = `import { HostChanges } from "${changes}";\nconst changes = new HostChanges();\n${script}\n` +
+    `console.log("changed");\nawait new Promise((resolve) => setTimeout(resolve, 60_000));`;
+  const child = new Deno.Command(Deno.execPath(), { args: ["eval", code], stdout: "piped" }).spawn();
+  const reader = child.stdout.getReader();
+  const { value } = await reader.read();
+  child.kill("SIGKILL");
+  await child.status;
+  await reader.cancel();
+  assertEquals(new TextDecoder().decode(value), "changed\n");
+}
+
+kernelTest("what a killed program has left behind is undone by the next one, whatever kind it is of", async () => {
+  await makeInterface();
+  await makeLongInterface();
+  using kernel = new Rtnetlink();
+  const before = [state(), kernel.link("keep0"), kernel.link("averylongname0")];
+  await killAfter(`
+    changes.changeLink("keep0", { mtu: 1400, txQueueLength: 100 });
+    changes.changeLink("averylongname0", { up: true });
+    changes.changeLink("keep0", { mtu: 1300 });
+    changes.addAddress("averylongname0", "10.1.1.1", { peer: "10.1.1.2" });
+    changes.addAddress("keep0", "198.51.100.1/24");
+    changes.addAddress("keep0", "fd00::7/64", { duplicateDetection: false });
+    changes.addRoute({ destination: "203.0.113.0/24", gateway: "198.51.100.9" });
+    changes.addRoute({ destination: "10.7.0.0/16", link: "averylongname0" });
+    changes.pinRoute("8.8.8.8");
+    changes.redirectDefault({ link: "averylongname0" });
+  `);
+  assertEquals(kernel.link("keep0").mtu, 1300);
+  const { lines, logger } = warnings();
+  using _next = new HostChanges(logger);
+  assertEquals(
+    lines.map((line) => line.replace("Undid what an earlier run had left behind: ", "")),
+    [
+      "the route to 0.0.0.0/1",
+      "the route to 8.8.8.8/32",
+      "the route to 10.7.0.0/16",
+      "the route to 128.0.0.0/1",
+      "the route to 203.0.113.0/24",
+      'the address fd00::7/64 of "keep0"',
+      'the address 198.51.100.1/24 of "keep0"',
+      'the address 10.1.1.1/32 of "averylongname0"',
+      'mtu 1300 on "keep0"',
+      'up true on "averylongname0"',
+      'mtu 1400, txQueueLength 100 on "keep0"',
+    ],
+  );
+  assertEquals([state(), kernel.link("keep0"), kernel.link("averylongname0")], before);
+  assertEquals(kernel.addresses("keep0").filter(({ prefix }) => String(prefix) === "fd00::7/64"), []);
+}, { programs: ["ip"] });
+
+kernelTest("what somebody has changed again since a program was killed is left alone", async () => {
+  await makeInterface();
+  await killAfter(`
+    changes.changeLink("keep0", { mtu: 1400, txQueueLength: 100 });
+    changes.addAddress("keep0", "198.51.100.1/24");
+  `);
+  await run("ip", "link", "set", "keep0", "mtu", "1280");
+  await run("ip", "address", "del", "198.51.100.1/24", "dev", "keep0");
+  using kernel = new Rtnetlink();
+  using _next = new HostChanges();
+  const { mtu, txQueueLength, alternativeNames } = kernel.link("keep0");
+  assertEquals([mtu, txQueueLength, alternativeNames], [1280, 1000, []]);
+}, { programs: ["ip"] });
+
+kernelTest("what a running program has changed is left alone by the next one", async () => {
+  await makeInterface();
+  const before = state();
+  using running = new HostChanges();
+  running.changeLink("keep0", { mtu: 1400 });
+  running.addAddress("keep0", "10.2.2.2/32");
+  running.addRoute({ destination: "10.3.3.0/24", link: "keep0" });
+  const during = state();
+  const { lines, logger } = warnings();
+  using _next = new HostChanges(logger);
+  using kernel = new Rtnetlink();
+  assertEquals([state(), kernel.link("keep0").mtu, lines], [during, 1400, []]);
+  running.undo();
+  assertEquals([state(), kernel.link("keep0").mtu, kernel.link("keep0").alternativeNames], [before, 1500, []]);
+}, { programs: ["ip"] });
+
+kernelTest("a change that the kernel refuses leaves no mark", async () => {
+  await makeInterface();
+  using changes = new HostChanges();
+  assertThrows(() => changes.changeLink("keep0", { txQueueLength: 77, mtu: 20 }), Error, "mtu 20");
+  assertThrows(
+    () => changes.addAddress("lo", "127.0.0.2/8", { label: "other" } as object),
+    Error,
+    "Cannot add the address",
+  );
+  using kernel = new Rtnetlink();
+  const { txQueueLength, alternativeNames } = kernel.link("keep0");
+  assertEquals([txQueueLength, alternativeNames, changes.list], [1000, [], []]);
+}, { programs: ["ip"] });
+
+kernelTest("a way by a router outside of the interface's subnets, or of IPv6, is kept", async () => {
+  await run("ip", "link", "add", "keep0", "type", "veth", "peer", "name", "far0");
+  await run("ip", "address", "add", "192.0.2.1/32", "dev", "keep0");
+  await run("ip", "link", "set", "keep0", "up");
+  await run("ip", "route", "add", "default", "via", "172.31.1.1", "dev", "keep0", "onlink");
+  await run("ip", "route", "add", "203.0.113.0/24", "via", "inet6", "fe80::1", "dev", "keep0");
+  const before = state();
+  using changes = new HostChanges();
+  changes.pinRoute("8.8.8.8");
+  changes.pinRoute("203.0.113.9");
+  using kernel = new Rtnetlink();
+  const way = (address: string) => String(kernel.routeTo(address)?.gateway);
+  assertEquals([way("8.8.8.8"), way("203.0.113.9")], ["172.31.1.1", "fe80::1"]);
+  assert(state().includes("8.8.8.8/32 172.31.1.1"));
+  changes.undo();
+  assertEquals(state(), before);
+}, { programs: ["ip"] });
 
 kernelTest("a number is held as long as its lease", () => {
   using lease = new HostLease();

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { decodeInterfaceName, encodeInterfaceName } from "../../ffi/interface_name.ts";
+import { decodeInterfaceName, encodeAlternativeName, encodeInterfaceName } from "../../ffi/interface_name.ts";
 
 Deno.test("a name is padded with zeros to sixteen bytes", () => {
   assertEquals(encodeInterfaceName("tap0"), new Uint8Array([0x74, 0x61, 0x70, 0x30, ...new Array(12).fill(0)]));
@@ -18,3 +18,11 @@ for (const name of ["", ".", "..", "a/b", "a:b", "a b", "a\tb", "a\0b"]) {
     assertThrows(() => encodeInterfaceName(name), TypeError, "as an interface name: choose 1 to 15 bytes");
   });
 }
+
+Deno.test("another name of an interface has at most 127 bytes, without slash and white space", () => {
+  assertEquals(encodeAlternativeName("a:b"), new Uint8Array([0x61, 0x3a, 0x62, 0]));
+  assertEquals(encodeAlternativeName("x".repeat(127)).length, 128);
+  for (const name of ["", "a b", "a/b", "x".repeat(128)]) {
+    assertThrows(() => encodeAlternativeName(name), TypeError, `Cannot use "${name}" as an interface's other name`);
+  }
+});

@@ -2,12 +2,14 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { type NetlinkMessage, NetlinkRequest, parseNetlinkMessages, uint32Bytes } from "../../ffi/netlink_message.ts";
 import {
   addAddressRequest,
+  addAlternativeNameRequest,
   addRouteRequest,
   changeLinkRequest,
   getLinkRequest,
   parseAddress,
   parseLink,
   parseRoute,
+  removeAlternativeNameRequest,
   removeRouteRequest,
 } from "../../ffi/rtnetlink_message.ts";
 import { IpAddress, IpPrefix } from "../../stack/address.ts";
@@ -36,6 +38,25 @@ Deno.test("setting the MTU and the queue length leaves the switch alone", () => 
     body(changeLinkRequest(3, { mtu: 1400, txQueueLength: 100 })),
     "00 00 00 00 03 00 00 00 00 00 00 00 00 00 00 00 08 00 04 00 78 05 00 00 08 00 0d 00 64 00 00 00",
   );
+});
+
+Deno.test("another name of an interface stands in a list of properties, with a zero byte behind", () => {
+  const head = "00 00 00 00 03 00 00 00 00 00 00 00 00 00 00 00";
+  const list = "0c 00 34 80 06 00 35 00 61 00 00 00";
+  assertEquals(body(addAlternativeNameRequest(3, "a")), `${head} ${list}`);
+  assertEquals(body(removeAlternativeNameRequest(3, "a")), `${head} ${list}`);
+});
+
+Deno.test("a router of another family than the destination, or on no subnet, is said so", () => {
+  const destination = IpPrefix.parse("10.0.0.0/8");
+  const request = addRouteRequest({ destination, gateway: IpAddress.parse("fe80::1"), onLink: true });
+  assertEquals(
+    body(request),
+    "02 08 00 00 fe 04 00 01 04 00 00 00 08 00 0f 00 fe 00 00 00 08 00 01 00 0a 00 00 00 " +
+      "16 00 12 00 0a 00 fe 80 00 00 00 00 00 00 00 00 00 00 00 00 00 01 00 00",
+  );
+  const route = parseRoute(answer(24, [2, 0, 0, 0, 254, 3, 0, 1, 4, 0, 0, 0], [[5, [172, 31, 1, 1]]]))!;
+  assertEquals([route.onLink, parseRoute(answer(24, routeTo(0), []))!.onLink], [true, false]);
 });
 
 Deno.test("an interface is asked for by name only if it can have it", () => {
@@ -94,10 +115,12 @@ Deno.test("a link is read with its switches, name and Ethernet address", () => {
     [1, [2, 0, 0, 0, 0, 9]],
     [4, uint32Bytes(1400)],
     [13, uint32Bytes(100)],
+    [52 | 0x8000, [5, 0, 53, 0, 0x61, 0, 0, 0, 6, 0, 53, 0, 0x62, 0, 0, 0]],
   ]))!;
   assertEquals({ ...link, mac: String(link.mac) }, {
     index: 7,
     name: "tap0",
+    alternativeNames: ["a", "b"],
     mac: "02:00:00:00:00:09",
     mtu: 1400,
     txQueueLength: 100,
