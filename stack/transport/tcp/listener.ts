@@ -6,16 +6,17 @@
  */
 
 import type { Endpoint } from "../endpoint.ts";
-import type { Connection, ConnectionParent } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import type { TcpCounters } from "./counters.ts";
 import type { PendingFastOpens } from "./fast_open.ts";
+import { PendingConnection, type PendingConnectionOwner, PendingQueue } from "./pending_connection.ts";
 import type { ConnectionSettings, UserListener } from "./user.ts";
 
 /** Handshakes that may be under way at once, at least. */
 const smallestSynQueue = 128;
 
 /** A listening port. */
-export class Listener implements UserListener, ConnectionParent {
+export class Listener implements UserListener, PendingConnectionOwner {
   /** Where it listens. */
   readonly local: Endpoint;
   /** What its connections start with. */
@@ -33,9 +34,9 @@ export class Listener implements UserListener, ConnectionParent {
   readonly #counters: TcpCounters;
   readonly #onClose: (listener: Listener) => void;
   /** In order of arrival. */
-  readonly #synQueue = new Set<Connection>();
+  readonly #synQueue = new PendingQueue();
   /** In order of completion. */
-  readonly #acceptQueue = new Set<Connection>();
+  readonly #acceptQueue = new PendingQueue();
   #closed = false;
 
   /** Made by TCP; `onClose` gives back what it reserved. */
@@ -78,34 +79,30 @@ export class Listener implements UserListener, ConnectionParent {
    * never answer pile up.
    */
   giveUpOldest(): void {
-    const [oldest] = this.#synQueue;
-    oldest?.finish(null);
+    this.#synQueue.first?.connection.finish(null);
   }
 
   /** A handshake has begun. */
   begin(connection: Connection): void {
-    connection.parent = this;
-    this.#synQueue.add(connection);
+    this.#synQueue.append(new PendingConnection(connection, this));
   }
 
   /** Whether a handshake may be completed now; if not, the peer will try again. */
-  admits(_connection: Connection): boolean {
+  admits(): boolean {
     if (!this.acceptQueueFull) return true;
     this.#counters.acceptQueueFull++;
     return false;
   }
 
   /** A handshake is complete. */
-  established(connection: Connection): void {
-    this.#synQueue.delete(connection);
-    this.#acceptQueue.add(connection);
+  established(pending: PendingConnection): void {
+    if (pending.queue !== this.#acceptQueue) this.#acceptQueue.append(pending);
     this.onAcceptable?.();
   }
 
   /** The data of a SYN were taken: the connection can be accepted before its handshake is complete (RFC 7413). */
   openFast(connection: Connection): void {
-    connection.parent = this;
-    this.#acceptQueue.add(connection);
+    this.#acceptQueue.append(new PendingConnection(connection, this));
     this.onAcceptable?.();
   }
 
@@ -113,20 +110,21 @@ export class Listener implements UserListener, ConnectionParent {
    * A connection is over before it was accepted: nobody will see it, unless it received what it has acknowledged. That
    * can still be read, and the failure found behind it.
    */
-  ended(connection: Connection): void {
-    this.#synQueue.delete(connection);
+  ended(pending: PendingConnection): void {
+    const { connection, queue } = pending;
     const readable = connection.failure !== null && connection.receivable > 0 && !connection.abandoned;
-    if (readable && this.#acceptQueue.has(connection)) return;
-    this.#acceptQueue.delete(connection);
+    if (readable && queue === this.#acceptQueue) return;
+    queue?.remove(pending);
     connection.receiver.discard();
     this.onEnded?.();
   }
 
   /** The connection that has waited longest, or null. */
   accept(): Connection | null {
-    const [connection] = this.#acceptQueue;
-    if (connection === undefined) return null;
-    this.#acceptQueue.delete(connection);
+    const pending = this.#acceptQueue.first;
+    if (pending === null) return null;
+    this.#acceptQueue.remove(pending);
+    const { connection } = pending;
     connection.parent = null;
     return connection;
   }
@@ -137,6 +135,11 @@ export class Listener implements UserListener, ConnectionParent {
     this.#closed = true;
     this.#onClose(this);
     this.onClosed?.();
-    for (const connection of [...this.#synQueue, ...this.#acceptQueue]) connection.abort();
+    for (const queue of [this.#synQueue, this.#acceptQueue]) {
+      for (let pending = queue.first; pending !== null; pending = queue.first) {
+        queue.remove(pending);
+        pending.connection.abort();
+      }
+    }
   }
 }
