@@ -165,11 +165,12 @@ export {
   Sharing,
 } from "./stack/transport/ports.ts";
 export type { CongestionControlName } from "./stack/transport/tcp/congestion/algorithms.ts";
-export type {
-  AckSample,
-  CongestionControl,
-  CongestionControlFactory,
-  CongestionWindow,
+export {
+  type AckSample,
+  Congestion,
+  type CongestionControl,
+  type CongestionControlFactory,
+  type CongestionWindow,
 } from "./stack/transport/tcp/congestion/control.ts";
 export { Cubic } from "./stack/transport/tcp/congestion/cubic.ts";
 export { Reno } from "./stack/transport/tcp/congestion/reno.ts";

@@ -10,7 +10,7 @@ import { before } from "../../sequence.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 
 /** New segments that are sent before the second answer tells (section 2.1, step 2b). */
-const mostNewSegments = 2;
+export const mostNewSegments = 2;
 
 const Step = {
   /** Nothing is to be found out. */
@@ -20,6 +20,19 @@ const Step = {
   /** That answer covered a part: new data go, and the next answer decides. */
   sendingNew: 2,
 } as const;
+
+/** What an acknowledgement says about the time-out. */
+export const Finding = {
+  /** Nothing yet, or nothing more. */
+  none: 0,
+  /** The originals were on their way: it was spurious. */
+  spurious: 1,
+  /** They were lost (section 2.1, step 3a). */
+  genuine: 2,
+} as const;
+
+/** One of the values of {@linkcode Finding}. */
+export type Finding = (typeof Finding)[keyof typeof Finding];
 
 /** What one connection finds out about a time-out. */
 export class ForwardRto {
@@ -41,21 +54,18 @@ export class ForwardRto {
     this.#step = Step.off;
   }
 
-  /**
-   * Takes an acknowledgement in, where `point` was SND.NXT when the timer expired, and returns whether the time-out was
-   * spurious.
-   */
-  acknowledged(ack: Acknowledgement, sndUna: number, point: number): boolean {
-    if (this.#step === Step.off || (ack.advanced === 0 && ack.delivered === 0 && !ack.repeated)) return false;
+  /** Takes an acknowledgement in, where `point` was SND.NXT when the timer expired, and returns what it says. */
+  acknowledged(ack: Acknowledgement, sndUna: number, point: number): Finding {
+    if (this.#step === Step.off || (ack.advanced === 0 && ack.delivered === 0 && !ack.repeated)) return Finding.none;
     if (this.#step === Step.sendingNew) {
       this.#step = Step.off;
-      return ack.advanced > 0;
+      return ack.advanced > 0 ? Finding.spurious : Finding.genuine;
     }
     // All of it at once, or nothing: that is no sign of originals on their way.
     const partial = ack.advanced > 0 && before(sndUna, point);
     this.#step = partial ? Step.sendingNew : Step.off;
     this.#sent = 0;
-    return false;
+    return Finding.none;
   }
 
   /** Whether new data are to be sent, and nothing again. */

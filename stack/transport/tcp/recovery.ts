@@ -8,8 +8,8 @@
 
 import { add, after, before, notBefore } from "../../sequence.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
-import type { AckSample, CongestionControl, CongestionWindow } from "./congestion/control.ts";
-import { ForwardRto } from "./forward_rto.ts";
+import { type AckSample, Congestion, type CongestionControl, type CongestionWindow } from "./congestion/control.ts";
+import { Finding, ForwardRto, mostNewSegments } from "./forward_rto.ts";
 import { duplicateThreshold, Rack } from "./rack.ts";
 import type { RttEstimator } from "./rtt.ts";
 import { Mark, type Scoreboard } from "./scoreboard.ts";
@@ -120,11 +120,8 @@ export class LossRecovery {
     if (ack.duplicateReported) this.#duplicateReported(ack, sndUna, sndNxt);
     if (this.tailProbeOutstanding) this.#tailProbeAnswered(ack, sample);
     this.#detectUndo(ack, echo, sndUna);
-    if (this.state !== RecoveryState.loss || !this.#undoPossible) this.forward.stop();
-    else if (this.forward.acknowledged(ack, sndUna, this.#point)) {
-      this.rack.misled();
-      this.#undo(sndUna);
-    }
+    if (this.state === RecoveryState.loss && this.#undoPossible) this.#askForward(ack, sndUna);
+    else this.forward.stop();
     if (this.recovering && notBefore(sndUna, this.#point)) this.#leave(sndNxt);
     if (!this.recovering) {
       if (this.#guarded && after(sndUna, this.#point)) this.#guarded = false;
@@ -161,14 +158,14 @@ export class LossRecovery {
 
   /**
    * The peer has received a packet that a router had marked: slow down as after a loss, once a round trip (RFC 3168
-   * section 6.1.2). Returns whether the window was reduced.
+   * section 6.1.2), or a little less if `sign` says that it is no loss (RFC 8511). Returns whether the window was reduced.
    */
-  congestionReported(sample: AckSample): boolean {
+  congestionReported(sample: AckSample, sign: Congestion): boolean {
     if (this.recovering || (this.#marked && before(sample.sndUna, this.#markedUntil))) return false;
     this.#marked = true;
     this.#markedUntil = sample.sndNxt;
     const window = this.#window;
-    window.slowStartThreshold = this.#control.threshold(window, this.#scoreboard.outstanding, sample.now);
+    window.slowStartThreshold = this.#control.threshold(window, this.#scoreboard.outstanding, sample.now, sign);
     window.size = Math.min(window.size, window.slowStartThreshold);
     return true;
   }
@@ -188,9 +185,10 @@ export class LossRecovery {
       if (this.state < RecoveryState.recovery) this.forward.begin();
       else this.forward.stop();
       this.#rememberForUndo();
-      this.#window.slowStartThreshold = this.#control.threshold(this.#window, scoreboard.outstanding, sample.now);
+      this.#reduceThreshold(scoreboard.outstanding, sample.now);
     } else this.forward.interrupted();
     this.#control.timedOut(this.#window, sample.now);
+    this.#window.afterTimeout = true;
     if (selective && !reneged) this.rack.timedOut(scoreboard, sample.now);
     else {
       // Without SACK, what was counted as delivered was a guess.
@@ -298,13 +296,19 @@ export class LossRecovery {
   #enterRecovery(sample: AckSample, delivered: number, advanced: number): void {
     this.#rememberForUndo();
     const { outstanding, sacked } = this.#scoreboard;
-    this.#window.slowStartThreshold = this.#control.threshold(this.#window, outstanding + advanced, sample.now);
+    this.#reduceThreshold(outstanding + advanced, sample.now);
     this.#repairUntil(sample.sndNxt);
     this.#prrDelivered = this.#prrOut = 0;
     // What was delivered before does not count as delivered in this recovery (the successor of RFC 6937 says so).
     this.#prrFlight = Math.max(outstanding - sacked + delivered, 1);
     this.tailProbeOutstanding = false;
     this.state = RecoveryState.recovery;
+  }
+
+  /** Packets were lost while so much was in the network. */
+  #reduceThreshold(inFlight: number, now: number): void {
+    this.#window.slowStartThreshold = this.#control.threshold(this.#window, inFlight, now, Congestion.loss);
+    this.#window.afterTimeout = false;
   }
 
   #repairUntil(sequence: number): void {
@@ -365,6 +369,17 @@ export class LossRecovery {
     }
   }
 
+  #askForward(ack: Acknowledgement, sndUna: number): void {
+    const finding = this.forward.acknowledged(ack, sndUna, this.#point);
+    if (finding === Finding.spurious) {
+      this.rack.misled();
+      this.#undo(sndUna);
+    } else if (finding === Finding.genuine) {
+      // RFC 5682 section 2.1, step 3a: room for the new segments that are out, and for one that was lost.
+      this.#window.size = (mostNewSegments + 1) * this.#window.segmentBytes;
+    }
+  }
+
   #duplicateReported(ack: Acknowledgement, sndUna: number, sndNxt: number): void {
     this.rack.duplicateReported(sndUna, sndNxt);
     // RFC 3708: when every retransmission turned out to be a duplicate, none had been needed.
@@ -378,6 +393,7 @@ export class LossRecovery {
     const scoreboard = this.#scoreboard;
     this.#window.size = Math.max(this.#window.size, this.#undoWindow);
     this.#window.slowStartThreshold = Math.max(this.#window.slowStartThreshold, this.#undoThreshold);
+    this.#window.afterTimeout = false;
     this.#control.undone();
     for (let index = 0; index < scoreboard.count; index++) {
       if (scoreboard.has(index, Mark.lost)) scoreboard.mark(index, 0, Mark.lost | Mark.retransmitted);
@@ -403,7 +419,7 @@ export class LossRecovery {
   #tailProbeRepaired(sample: AckSample): void {
     this.tailProbeOutstanding = false;
     if (this.recovering) return;
-    this.#window.slowStartThreshold = this.#control.threshold(this.#window, this.#window.size, sample.now);
+    this.#reduceThreshold(this.#window.size, sample.now);
     this.#window.size = Math.min(this.#window.size, this.#window.slowStartThreshold);
   }
 }

@@ -10,6 +10,7 @@ import { add, after, before, distance, notAfter } from "../../sequence.ts";
 import { AckNeed } from "./ack_policy.ts";
 import { fastOpenAnswered } from "./active_open.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
+import { Congestion } from "./congestion/control.ts";
 import type { Connection } from "./connection.ts";
 import { agreesToEcn, asksForEcn, Ecn } from "./ecn.ts";
 import { Flag } from "./header.ts";
@@ -304,7 +305,8 @@ function takeEcho(connection: Connection, segment: Segment): void {
   const { sender, context, ecn } = connection;
   const sample = context.sampleFor(sender, 0, segment.arrivedAt);
   sample.sndUna = segment.acknowledgement;
-  if (!sender.recovery.congestionReported(sample)) return;
+  const sign = context.options.alternativeBackoff ? Congestion.mark : Congestion.loss;
+  if (!sender.recovery.congestionReported(sample, sign)) return;
   context.counters.congestionMarks++;
   ecn!.reduced = true;
 }

@@ -106,6 +106,7 @@ const allowedForAll: Readonly<Record<string, Allowed>> = {
     allows: (value) => value === "request" || value === "accept" || value === "off",
     text: '"request", "accept" or "off"',
   },
+  alternativeBackoff: boolean,
   trustResets: boolean,
   trustSyns: boolean,
   dropSynFin: boolean,

@@ -152,6 +152,7 @@ function tcpOptionsOf(profile: Profile): TcpOptionsOffered {
     selectiveAcknowledgements: profile.selectiveAcknowledgements,
     windowScaling: profile.windowScaling,
     ecn: profile.ecn,
+    alternativeBackoff: profile.alternativeBackoff,
     trustResets: profile.trustResets,
     trustSyns: profile.trustSyns,
     dropSynFin: profile.dropSynFin,

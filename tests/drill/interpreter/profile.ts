@@ -34,6 +34,8 @@ export class Profile {
   unlimitedChallenges: boolean = true;
   /** Explicit congestion notification: ask for it, agree when a peer asks, or neither. */
   ecn: "request" | "accept" | "off" = "accept";
+  /** Slow down less for a congestion mark than for a loss (RFC 8511). */
+  alternativeBackoff: boolean = false;
   /** Answer with SYN cookies when a listener's queue is full. */
   synCookies: boolean = true;
   /** Believe every RST in the window (RFC 793), not only the exact one (RFC 5961). */
@@ -228,6 +230,8 @@ const changes: Readonly<Record<string, Change>> = {
   "sack.enable": flag("selectiveAcknowledgements"),
   tcp_ecn: ecn,
   "ecn.enable": ecn,
+  "cc.abe": flag("alternativeBackoff"),
+  "alternative-backoff": flag("alternativeBackoff"),
   tcp_timestamps: flag("timestamps"),
   tcp_window_scaling: flag("windowScaling"),
   "unlimited-challenges": flag("unlimitedChallenges"),

@@ -114,3 +114,22 @@ tcpTest("an echo during a repair reduces the window no further (RFC 3168 6.1.2)"
   t.receives("E. 1:1(0) ack 1 <nop,nop,sack 1001:6001>").takeSent();
   assertEquals([t.connection.info().slowStartThreshold, t.tcp.counters.congestionMarks], [slowStartThreshold, 0]);
 });
+
+for (const [congestionControl, kept] of [["cubic", 8500], ["reno", 8000]] as const) {
+  tcpTest(
+    `with alternative back-off an echo costs ${congestionControl} less than a loss, which costs as ever (RFC 8511)`,
+    (t) => {
+      acceptEcn(t);
+      t.write(30_000);
+      t.receives("E. 1:1(0) ack 1001").takeSent();
+      const marked = t.connection.info();
+      assertEquals([marked.congestionWindow, marked.slowStartThreshold], [kept, kept]);
+      const lost = congestionControl === "cubic" ? 0.7 : 0.5;
+      const { bytesInFlight } = t.connection.info();
+      for (const end of [3001, 4001, 5001]) t.receives(`. 1:1(0) ack 1001 <nop,nop,sack 2001:${end}>`);
+      const { slowStartThreshold, congestionState } = t.connection.info();
+      assertEquals([congestionState, slowStartThreshold], ["recovery", lost * Math.min(kept, bytesInFlight)]);
+    },
+    { alternativeBackoff: true, congestionControl },
+  );
+}

@@ -39,8 +39,7 @@ tcpTest("a real time-out: a duplicate after the new data has the lost ones sent 
   t.receives(". 1:1(0) ack 2001 win 65535");
   t.sends(". 10001:11001(1000) ack 1", ". 11001:12001(1000) ack 1");
   t.receives(". 1:1(0) ack 2001 win 65535");
-  const again = t.takeSent();
-  assertEquals(again[0]!.sequence, 2001);
+  t.sends(". 2001:3001(1000) ack 1");
   assertEquals(t.connection.info().congestionState, "loss");
   t.connection.abort();
   t.takeSent();
@@ -51,7 +50,7 @@ tcpTest("no new data: the lost ones are sent again at once (RFC 5682 2.1, step 2
   t.takeSent();
   t.wait(300).sends(". 1:1001(1000) ack 1");
   t.receives(". 1:1(0) ack 2001 win 65535");
-  t.sends(". 2001:3001(1000) ack 1", ". 3001:4001(1000) ack 1", ". 4001:5001(1000) ack 1");
+  t.sends(". 2001:3001(1000) ack 1", ". 3001:4001(1000) ack 1");
   t.connection.abort();
   t.takeSent();
 });

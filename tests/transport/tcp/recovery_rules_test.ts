@@ -117,7 +117,7 @@ tcpTest("when a time-out is answered for all that was out, sending goes on as th
   t.accept(plain).write(20_000);
   t.wait(300).takeSent();
   t.receives(". 1:1(0) ack 10001");
-  assertEquals([t.takeSent().length, t.connection.info().congestionWindow], [3, 3000]);
+  assertEquals([t.takeSent().length, t.connection.info().congestionWindow], [2, 2000]);
 }, reno);
 
 tcpTest("progress beyond the repair makes duplicates count again (RFC 6582 3.2)", (t) => {

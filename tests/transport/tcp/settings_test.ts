@@ -104,6 +104,7 @@ Deno.test("settings of a whole TCP are checked when it is made", () => {
   assertThrows(() => new Harness({ timeWait: -1 }), RangeError, "milliseconds from 0 to 2147483647");
   assertThrows(() => new Harness({ ecn: "on" as never }), RangeError, '"request", "accept" or "off"');
   assertThrows(() => new Harness({ timestamps: 1 as never }), RangeError, "true or false");
+  assertThrows(() => new Harness({ alternativeBackoff: 1 as never }), RangeError, "true or false");
 });
 
 tcpTest("an algorithm can be chosen for the stack and for one connection, and changed", (t) => {

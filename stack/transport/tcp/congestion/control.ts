@@ -16,6 +16,8 @@ export class CongestionWindow {
   slowStartThreshold: number = Infinity;
   /** Whether what it allows is sent at a pace rather than in bursts. */
   paced: boolean = false;
+  /** Whether slow start follows a retransmission time-out. */
+  afterTimeout: boolean = false;
 
   /** Starts with the initial window for segments of `segmentBytes`. */
   constructor(segmentBytes: number) {
@@ -26,6 +28,14 @@ export class CongestionWindow {
   /** Whether the window is below the threshold. */
   get inSlowStart(): boolean {
     return this.size < this.slowStartThreshold;
+  }
+
+  /**
+   * How many segments slow start may add for one ACK (RFC 3465 section 2.3: L). After a time-out it is one: an ACK that
+   * fills a hole then covers much that left the network long ago.
+   */
+  get slowStartLimit(): number {
+    return this.afterTimeout ? 1 : 2;
   }
 
   /** Takes a new segment size over, and starts with the initial window for it: before anything was sent. */
@@ -42,6 +52,17 @@ export function initialWindow(segmentBytes: number): number {
 
 /** The loss window and the smallest threshold, in segments (RFC 5681 section 3.1). */
 export const smallestThresholdSegments = 2;
+
+/** What shows that a path is congested. */
+export const Congestion = {
+  /** Packets were lost. */
+  loss: 0,
+  /** A router has marked packets (RFC 3168), and marks are to count for less than losses (RFC 8311, RFC 8511). */
+  mark: 1,
+} as const;
+
+/** One of the values of {@linkcode Congestion}. */
+export type Congestion = (typeof Congestion)[keyof typeof Congestion];
 
 /** What an acknowledgement tells a congestion control algorithm. One object is filled again for each. */
 export interface AckSample {
@@ -97,8 +118,9 @@ export interface CongestionControl {
   acknowledged(window: CongestionWindow, sample: AckSample): void;
   /**
    * Congestion: packets were lost, or marked. Returns the new slow-start threshold, given how much is in the network.
+   * `sign` tells marks from losses if the setting `alternativeBackoff` says so; otherwise a mark is a loss.
    */
-  threshold(window: CongestionWindow, inFlight: number, now: number): number;
+  threshold(window: CongestionWindow, inFlight: number, now: number, sign: Congestion): number;
   /** The retransmission timer expired, after {@linkcode CongestionControl.threshold} was asked. */
   timedOut(window: CongestionWindow, now: number): void;
   /** The connection has been idle for a retransmission time-out or longer and now sends again. */

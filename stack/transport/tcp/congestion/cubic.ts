@@ -7,14 +7,22 @@
  */
 
 import type { RttEstimator } from "../rtt.ts";
-import { type AckSample, type CongestionControl, type CongestionWindow, smallestThresholdSegments } from "./control.ts";
+import {
+  type AckSample,
+  Congestion,
+  type CongestionControl,
+  type CongestionWindow,
+  smallestThresholdSegments,
+} from "./control.ts";
 import { HyStart } from "./hystart.ts";
-import { slowStart, slowStartLimitSegments } from "./reno.ts";
+import { slowStart } from "./reno.ts";
 
 /** C, in segments per second cubed (RFC 9438 section 5.1). */
 const growth = 0.4;
 /** The multiplicative decrease factor (section 4.6). */
 const beta = 0.7;
+/** The same after a mark, where marks count for less than losses (RFC 8511 section 3.1). */
+const markedBeta = 0.85;
 /** Additive increase of the Reno-friendly estimate that makes it fair with `beta` (section 4.3). */
 const renoAlpha = (3 * (1 - beta)) / (1 + beta);
 
@@ -61,7 +69,7 @@ export class Cubic implements CongestionControl {
       window.slowStartThreshold = window.size;
       this.#hyStart = null;
     } else if (window.inSlowStart) {
-      bytes = slowStart(window, bytes, slowStartLimitSegments);
+      bytes = slowStart(window, bytes);
       if (bytes === 0) return;
     }
     this.#avoid(window, bytes, sample.rtt, sample.now);
@@ -98,7 +106,7 @@ export class Cubic implements CongestionControl {
   }
 
   /** A fraction `beta` of the window, with fast convergence (sections 4.6 and 4.7). */
-  threshold(window: CongestionWindow, inFlight: number): number {
+  threshold(window: CongestionWindow, inFlight: number, _now?: number, sign: Congestion = Congestion.loss): number {
     const segment = window.segmentBytes;
     const current = window.size / segment;
     this.#saved = {
@@ -113,7 +121,7 @@ export class Cubic implements CongestionControl {
     this.#epochStart = -1;
     // Section 4.6: flight size or cwnd; an application that does not fill the window must not keep a stale large one.
     const base = Math.min(window.size, Math.max(inFlight, segment));
-    return Math.max(base * beta, smallestThresholdSegments * segment);
+    return Math.max(base * (sign === Congestion.mark ? markedBeta : beta), smallestThresholdSegments * segment);
   }
 
   /** The window restarts from one segment; the next congestion avoidance begins where slow start ends (section 4.8). */

@@ -4,19 +4,29 @@
  * @module
  */
 
-import { type AckSample, type CongestionControl, type CongestionWindow, smallestThresholdSegments } from "./control.ts";
+import {
+  type AckSample,
+  Congestion,
+  type CongestionControl,
+  type CongestionWindow,
+  smallestThresholdSegments,
+} from "./control.ts";
 
-/** Slow start may grow the window by this many segments for one ACK (RFC 3465 section 2.3: L). */
-export const slowStartLimitSegments = 2;
+/** What is left of the window after a loss (RFC 5681 equation 4), and after a mark (RFC 8511 section 3.1). */
+const beta = 0.5;
+const markedBeta = 0.8;
 
 /**
  * Grows the window in slow start by what was acknowledged and returns the bytes that are left over once the threshold
  * is reached.
  */
-export function slowStart(window: CongestionWindow, bytes: number, limitSegments: number): number {
-  const grow = Math.min(bytes, limitSegments * window.segmentBytes, window.slowStartThreshold - window.size);
+export function slowStart(window: CongestionWindow, bytes: number): number {
+  const most = window.slowStartLimit * window.segmentBytes;
+  const grow = Math.min(bytes, most, window.slowStartThreshold - window.size);
   window.size += grow;
-  return window.inSlowStart ? 0 : Math.max(0, bytes - grow);
+  if (window.inSlowStart) return 0;
+  window.afterTimeout = false;
+  return Math.max(0, bytes - grow);
 }
 
 /** Additive increase: one segment for each window of acknowledged bytes. */
@@ -27,7 +37,7 @@ export class Reno implements CongestionControl {
   /** Slow start below the threshold, congestion avoidance above it (RFC 5681 section 3.1). */
   acknowledged(window: CongestionWindow, sample: AckSample): void {
     let bytes = sample.bytes;
-    if (window.inSlowStart) bytes = slowStart(window, bytes, slowStartLimitSegments);
+    if (window.inSlowStart) bytes = slowStart(window, bytes);
     this.#acknowledged += bytes;
     if (this.#acknowledged >= window.size) {
       this.#acknowledged -= window.size;
@@ -35,10 +45,11 @@ export class Reno implements CongestionControl {
     }
   }
 
-  /** Half of what is in the network (RFC 5681 equation 4), without what limited transmit added (RFC 3042). */
-  threshold(window: CongestionWindow, inFlight: number): number {
+  /** A part of what is in the network (RFC 5681 equation 4), without what limited transmit added (RFC 3042). */
+  threshold(window: CongestionWindow, inFlight: number, _now?: number, sign: Congestion = Congestion.loss): number {
     this.#acknowledged = 0;
-    return Math.max(Math.min(inFlight, window.size) / 2, smallestThresholdSegments * window.segmentBytes);
+    const kept = (sign === Congestion.mark ? markedBeta : beta) * Math.min(inFlight, window.size);
+    return Math.max(kept, smallestThresholdSegments * window.segmentBytes);
   }
 
   /** Nothing beyond what the threshold says. */

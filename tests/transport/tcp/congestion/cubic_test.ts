@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { type AckSample, CongestionWindow } from "../../../../stack/transport/tcp/congestion/control.ts";
+import { type AckSample, Congestion, CongestionWindow } from "../../../../stack/transport/tcp/congestion/control.ts";
 import { Cubic } from "../../../../stack/transport/tcp/congestion/cubic.ts";
 import { RttEstimator } from "../../../../stack/transport/tcp/rtt.ts";
 
@@ -50,6 +50,12 @@ class Flow {
 
 Deno.test("a loss takes the window to 0.7 of what it was (RFC 9438 4.6)", () => {
   assertAlmostEquals(new Flow(100, 100).lose().size, 70);
+});
+
+Deno.test("a mark that is no loss leaves 0.85 of the window (RFC 8511 3.1)", () => {
+  const { cubic, window } = new Flow(100, 100);
+  assertAlmostEquals(cubic.threshold(window, window.size, 0, Congestion.mark), 85 * segment);
+  assertAlmostEquals(cubic.threshold(window, window.size, 0, Congestion.loss), 70 * segment);
 });
 
 Deno.test("the threshold comes from what was in flight, at least two segments", () => {

@@ -1,5 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { type AckSample, CongestionWindow, initialWindow } from "../../../../stack/transport/tcp/congestion/control.ts";
+import {
+  type AckSample,
+  Congestion,
+  CongestionWindow,
+  initialWindow,
+} from "../../../../stack/transport/tcp/congestion/control.ts";
 import { Reno, slowStart } from "../../../../stack/transport/tcp/congestion/reno.ts";
 import { RttEstimator } from "../../../../stack/transport/tcp/rtt.ts";
 
@@ -25,10 +30,28 @@ Deno.test("slow start grows by what is acknowledged, but by two segments at most
   assertEquals(window.size, 12_500);
 });
 
+Deno.test("after a time-out slow start grows by one segment at most for one ACK, until it ends (RFC 3465 2.3)", () => {
+  const window = new CongestionWindow(1000);
+  const reno = new Reno();
+  window.size = 1000;
+  window.slowStartThreshold = 4500;
+  window.afterTimeout = true;
+  reno.acknowledged(window, acknowledgement(8000));
+  assertEquals(window.size, 2000);
+  reno.acknowledged(window, acknowledgement(300));
+  assertEquals(window.size, 2300);
+  for (let ack = 0; ack < 3; ack++) reno.acknowledged(window, acknowledgement(1000));
+  assertEquals([window.size, window.inSlowStart], [4500, false]);
+  // As after a long idle time.
+  window.size = 1000;
+  reno.acknowledged(window, acknowledgement(8000));
+  assertEquals(window.size, 3000);
+});
+
 Deno.test("slow start ends at the threshold, and what is left over counts for what follows", () => {
   const window = new CongestionWindow(1000);
   window.slowStartThreshold = 10_300;
-  assertEquals(slowStart(window, 1000, 2), 700);
+  assertEquals(slowStart(window, 1000), 700);
   assertEquals([window.size, window.inSlowStart], [10_300, false]);
 });
 
@@ -50,4 +73,12 @@ Deno.test("the threshold is half of what is in flight, at least two segments (RF
   assertEquals([reno.threshold(window, 8000), reno.threshold(window, 3000)], [4000, 2000]);
   // What limited transmit sent beyond the window does not count (RFC 3042).
   assertEquals(reno.threshold(window, 12_000), 5000);
+});
+
+Deno.test("a mark that is no loss leaves 0.8 of what is in flight, at least two segments (RFC 8511 3.1)", () => {
+  const window = new CongestionWindow(1000);
+  const reno = new Reno();
+  assertEquals(reno.threshold(window, 8000, 0, Congestion.mark), 6400);
+  assertEquals(reno.threshold(window, 12_000, 0, Congestion.mark), 8000);
+  assertEquals(reno.threshold(window, 2000, 0, Congestion.mark), 2000);
 });
