@@ -16,7 +16,7 @@ import {
   Rtnetlink,
 } from "../mod.ts";
 import { type Option, toggle, UsageError } from "./cli.ts";
-import { controlOptions, type ControlValues } from "./control/server.ts";
+import { type ControlAnswers, controlOptions, type ControlValues } from "./control/server.ts";
 import { setUpHost } from "./host_side.ts";
 import { linkOptions, type LinkValues, wrapLink } from "./link_options.ts";
 import { hostAddress, interfaceAddress, interfaceName, stationAddress, wholeNumber } from "./values.ts";
@@ -134,6 +134,10 @@ export interface OpenLink {
   readonly gateway: IpAddress | null;
   /** Whether the stack is to accept packets for any destination. */
   readonly promiscuous: boolean;
+  /** Rejects when the link is lost for good; absent where that does not happen. */
+  readonly lost?: Promise<void>;
+  /** What the link tells by the control socket, beside the stack; absent for nothing. */
+  readonly answers?: ControlAnswers;
   /** Undoes what was changed of the host. Does nothing the second time, and never throws. */
   undo(): void;
   /** Finishes the recording, once the device has been closed. Does nothing the second time, and never throws. */

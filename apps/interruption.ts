@@ -30,6 +30,7 @@ export class Interrupted extends Error {
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   #exitCode: number | null = null;
+  #failure: Error | null = null;
   readonly #handlers: (readonly [Deno.Signal, () => void])[] = [];
 
   /** Starts to listen. `endAtOnce` is called before the second signal ends the program: it undoes what cannot stay. */
@@ -68,6 +69,24 @@ export class Interruption implements Disposable {
     } catch (error) {
       throw this.#exitCode === null ? error : new Interrupted(this.#exitCode, error);
     }
+  }
+
+  /** Asks the program to end as a signal does, but with `error`, which {@linkcode Interruption.failing} throws. */
+  fail(error: Error): void {
+    if (this.signal.aborted) return;
+    this.#failure = error;
+    this.#controller.abort(error);
+  }
+
+  /** What `work` gives, or what {@linkcode Interruption.fail} was called with while it went on. */
+  async failing<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      const result = await work;
+      if (this.#failure === null) return result;
+    } catch (error) {
+      if (this.#failure === null) throw error;
+    }
+    throw this.#failure;
   }
 
   /** Aborted by the first signal. */

@@ -49,10 +49,11 @@ export type SessionValues = DeviceValues;
 
 /**
  * Opens the device that the options describe, and runs `work` with a stack on it. Whatever happens, the stack is
- * closed, the host is as before, and the recording is complete when it returns.
+ * closed, the host is as before, and the recording is complete when it returns. A link that is lost for good ends the
+ * work as a signal does.
  *
  * @throws {UsageError} If the options contradict each other.
- * @throws {Error} If the device cannot be had, or what `work` throws.
+ * @throws {Error} If the device cannot be had or is lost, or what `work` throws.
  *
  * @example
  * ```ts ignore
@@ -127,8 +128,11 @@ export async function withInterface<Result>(
           ...(link.gateway === null ? {} : { gateway: link.gateway.toString() }),
         });
         attached = true;
-        await using _control = await openControl(values.control, { snapshot: () => session.stack.snapshot() }, logger);
-        return await work({ ...session, nic, link });
+        const answers = { snapshot: () => session.stack.snapshot(), ...link.answers };
+        await using _control = await openControl(values.control, answers, logger);
+        const { interruption } = session;
+        link.lost?.catch((error) => interruption.fail(error));
+        return await interruption.failing(work({ ...session, nic, link }));
       },
       settings,
       restore,

@@ -63,6 +63,11 @@ export function createClient(
   });
 }
 
+/** A client as its control socket shows it. */
+export function describeClient(client: TunnelClient, { url }: Entrance): unknown {
+  return { role: "client", server: url.href, ...client.snapshot() };
+}
+
 /** An error of a client with what its user can do about it. */
 export function withAdvice(error: unknown): unknown {
   if (!(error instanceof TunnelRefusal) || !error.message.startsWith("Cannot trust")) return error;

@@ -5,14 +5,13 @@
  */
 
 import { HostChanges, IpAddress, IpPrefix, type Logger, openTun, type TunTapDevice } from "../../mod.ts";
-import type { TunnelClient } from "../../stack/application/tunnel/client.ts";
 import type { ConnectMessage } from "../../stack/application/tunnel/protocol.ts";
 import { LinkRelay } from "../../stack/application/tunnel/relay.ts";
 import { ChannelDevice } from "../../stack/link/channel.ts";
 import { ExitCode } from "../cli.ts";
 import { type ControlValues, openControl } from "../control/server.ts";
 import { Interruption } from "../interruption.ts";
-import { createClient, type Entrance, findEntrance, withAdvice } from "./access.ts";
+import { createClient, describeClient, type Entrance, findEntrance, withAdvice } from "./access.ts";
 import type { TunnelAccess } from "./options.ts";
 import { Presence } from "./presence.ts";
 
@@ -95,8 +94,4 @@ function pinServer(changes: HostChanges, server: IpAddress): void {
     // A server on this very machine is reached by no route of the main table.
     if (!(error instanceof Deno.errors.NetworkUnreachable)) throw error;
   }
-}
-
-function describeClient(client: TunnelClient, { url }: Entrance): unknown {
-  return { role: "client", server: url.href, ...client.snapshot() };
 }

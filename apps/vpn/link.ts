@@ -7,10 +7,9 @@
 import { IpAddress, IpPrefix, type Logger } from "../../mod.ts";
 import { LinkLoop } from "../../stack/application/tunnel/link_loop.ts";
 import { ChannelDevice } from "../../stack/link/channel.ts";
-import { errorLine } from "../cli.ts";
 import type { OpenLink } from "../device.ts";
 import { type LinkValues, wrapLink } from "../link_options.ts";
-import { createClient, findEntrance, withAdvice } from "./access.ts";
+import { createClient, describeClient, findEntrance, withAdvice } from "./access.ts";
 import type { TunnelAccess } from "./options.ts";
 
 /**
@@ -27,13 +26,14 @@ export async function openTunnelLink(access: TunnelAccess, values: LinkValues, l
   try {
     const { address, gateway } = await client.connect();
     const wrapped = wrapLink(device, values, logger);
-    client.finished.catch((error) => logger.error(errorLine(error)));
     return {
       ...wrapped,
       address: IpPrefix.parse(address),
       host: null,
       gateway: IpAddress.parse(gateway),
       promiscuous: false,
+      lost: client.finished,
+      answers: { vpn: () => describeClient(client, entrance) },
       undo: () => {
         client.close();
         void loop.close();

@@ -16,23 +16,18 @@ export type VpnSnapshot =
   | ({ role: "client"; server: string } & ClientSnapshot);
 
 /**
- * Asks the program with that control socket, or all of this user that run.
+ * Asks the program with that control socket, or all of this user that run and have a tunnel.
  *
  * @throws {Error} If none runs, or one does not answer.
  */
 export async function askStatus(control: string | null): Promise<VpnSnapshot[]> {
-  const entries = control === null
-    ? (await listControlSockets()).filter(({ program }) => program === "vpn").map(({ path }) => path)
-    : [control];
-  if (entries.length === 0) {
-    throw new Error("Cannot find a VPN that runs here: start one with vpn server or vpn client");
-  }
-  const answers = await Promise.allSettled(entries.map(async (path) => await askControl(path, "vpn") as VpnSnapshot));
-  const given = answers.filter((answer) => answer.status === "fulfilled").map(({ value }) => value);
-  // One that has just ended, or is a stack for netstat to ask, does not keep the others from being shown.
-  const [first] = answers;
-  if (given.length === 0 && first?.status === "rejected") throw first.reason;
-  return given;
+  if (control !== null) return [await askControl(control, "vpn") as VpnSnapshot];
+  const entries = await listControlSockets();
+  const answers = await Promise.allSettled(entries.map(({ path }) => askControl(path, "vpn")));
+  // One that has just ended, or that has no tunnel, does not keep the others from being shown.
+  const given = answers.filter((answer) => answer.status === "fulfilled").map(({ value }) => value as VpnSnapshot);
+  if (given.length > 0) return given;
+  throw new Error("Cannot find a VPN that runs here: start one with vpn server, vpn client, or --vpn");
 }
 
 /** The answers as text. */

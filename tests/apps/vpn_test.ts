@@ -295,6 +295,29 @@ kernelTest("without any privilege, ping and tcpclient run through the tunnel, an
   assertEquals(await stack.code(), 0);
 }, needs);
 
+kernelTest("a program whose token is revoked while it runs ends, in one line and with a failure", async () => {
+  await using room = await Room.make(1);
+  const programs = [
+    { name: "ping", args: ["-q", "-i", "0.05", "10.1.1.1"], code: 2 },
+    { name: "tcpserver", args: ["7000"], code: 1 },
+    { name: "echo", args: [], code: 1 },
+    { name: "vpn", args: [], code: 1 },
+  ];
+  await using server = await VpnServer.start(programs.map(({ name }) => name));
+  const url = `wss://${room.host}`;
+  for (const { name, args, code } of programs) {
+    await using program = name === "vpn"
+      ? room.start(name, "client", url, ...server.access(name), "--userspace")
+      : room.start(name, ...server.linkAccess(room, name), ...args);
+    await server.program.line(new RegExp(`${name} .* has come`));
+    await server.run("token", "revoke", name);
+    assertEquals(await program.code(), code, name);
+    const last = `${name}: The server ended the tunnel: the token is no longer valid`;
+    assertEquals(program.errors.filter((line) => line.includes("ended the tunnel")), [last]);
+    assertEquals(program.errors.at(-1), last);
+  }
+}, needs);
+
 kernelTest("server and client end, in one line and with 1, when somebody removes their interface", async () => {
   await using room = await Room.make(1);
   await using server = await VpnServer.start(["laptop"], "--tun", "vpns");
