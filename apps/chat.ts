@@ -5,12 +5,15 @@
  */
 
 import type { Logger } from "../mod.ts";
-import { ChatService } from "./chat/service.ts";
+import { ChatService, sendBufferBytes } from "./chat/service.ts";
 import { ExitCode, type Program, runProgram, type Values } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
 import { logLevel, startLogging } from "./logging.ts";
 import { type LinkSession, withStack } from "./session.ts";
 import { port, wholeNumber } from "./values.ts";
+
+/** Faster than anybody types, and slow enough to be read. */
+const linesPerSecond = 20;
 
 const options = {
   port: { letter: "p", placeholder: "N", help: "TCP port (default: 2323)", fallback: 2323, parse: port },
@@ -39,7 +42,13 @@ async function serve(
   values: Values<typeof options>,
   logger: Logger,
 ): Promise<number> {
-  const service = new ChatService(stack.listen({ port: values.port }), values.limit, logger);
+  const service = new ChatService({
+    listener: stack.listen({ port: values.port, settings: { sendBufferBytes } }),
+    limit: values.limit,
+    linesPerSecond,
+    logger,
+    now: () => performance.now(),
+  });
   const running = service.run();
   console.log(
     `Chat on ${link.address.address}:${values.port}, Ctrl-C ends. Join with: nc ${link.address.address} ${values.port}`,

@@ -16,20 +16,38 @@ export const mostWaitingBytes = 65_536;
 /** Room that is always left for the notice of what was dropped. */
 const noticeBytes = 100;
 
-/** A bounded queue of lines: whoever reads too slowly misses some and is told so, and nobody waits for him. */
+/** How long a client may take nothing while too much waits for it, in milliseconds. */
+export const patience = 10_000;
+
+/** What an {@linkcode Outbox} needs. */
+export interface OutboxOptions {
+  /** The connection to send on. */
+  readonly conn: Writable;
+  /** Called once if sending does not work any more. */
+  readonly onFailure: (error: unknown) => void;
+  /** Called once if lines were dropped and nothing has been taken for {@linkcode patience}: the client does not read. */
+  readonly onNeglect: () => void;
+  /** Milliseconds of a clock. */
+  readonly now: () => number;
+}
+
+/**
+ * A bounded queue of lines: whoever reads too slowly misses some and is told so, whoever does not read at all is
+ * reported, and nobody waits for either.
+ */
 export class Outbox {
-  readonly #conn: Writable;
-  readonly #failed: (error: unknown) => void;
+  readonly #options: OutboxOptions;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #dropped = 0;
   #sending: Promise<void> | null = null;
   #closed = false;
+  /** When the connection took something last, or was given something to take after a rest. */
+  #takenAt = 0;
 
-  /** Takes the connection to send on; `failed` is called once if that does not work any more. */
-  constructor(conn: Writable, failed: (error: unknown) => void) {
-    this.#conn = conn;
-    this.#failed = failed;
+  /** Takes what it needs. */
+  constructor(options: OutboxOptions) {
+    this.#options = options;
   }
 
   /** Lines that were dropped and of which the client has not been told yet. */
@@ -43,11 +61,17 @@ export class Outbox {
     const bytes = new TextEncoder().encode(`${line}\n`);
     if (this.#waitingBytes + bytes.length > mostWaitingBytes - noticeBytes) {
       this.#dropped++;
-      return;
+    } else {
+      this.#waiting.push(bytes);
+      this.#waitingBytes += bytes.length;
+      if (this.#sending === null) {
+        this.#takenAt = this.#options.now();
+        this.#sending = this.#send();
+      }
     }
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
-    this.#sending ??= this.#send();
+    if (this.#dropped === 0 || this.#options.now() - this.#takenAt < patience) return;
+    this.close();
+    this.#options.onNeglect();
   }
 
   /** Resolves when everything that waited has been taken, or cannot be any more. */
@@ -68,7 +92,10 @@ export class Outbox {
         const batch = this.#waiting;
         this.#waiting = [];
         for (const bytes of batch) {
-          for (let sent = 0; sent < bytes.length;) sent += await this.#conn.write(bytes.subarray(sent));
+          for (let sent = 0; sent < bytes.length;) {
+            sent += await this.#options.conn.write(bytes.subarray(sent));
+            this.#takenAt = this.#options.now();
+          }
           this.#waitingBytes = Math.max(0, this.#waitingBytes - bytes.length);
           if (this.#closed) return;
         }
@@ -76,7 +103,7 @@ export class Outbox {
       }
     } catch (error) {
       this.close();
-      this.#failed(error);
+      this.#options.onFailure(error);
     } finally {
       this.#sending = null;
     }

@@ -44,11 +44,11 @@ export class Room {
     this.#tellOthers(member, `* ${member.name} has joined`);
   }
 
-  /** Lets somebody go, for whatever reason. Does nothing the second time. */
-  exit(member: Member): void {
+  /** Lets somebody go, and tells the others what he did: `has left`. Does nothing the second time. */
+  exit(member: Member, how: string = "has left"): void {
     if (this.#members.get(keyOf(member.name)) !== member) return;
     this.#members.delete(keyOf(member.name));
-    this.#tellOthers(member, `* ${member.name} has left`);
+    this.#tellOthers(member, `* ${member.name} ${how}`);
   }
 
   /** Somebody has typed a line, which is clean already. */

@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { LineReader, mostLineCharacters } from "../../apps/chat/lines.ts";
-import { mostWaitingBytes, Outbox } from "../../apps/chat/outbox.ts";
+import { mostWaitingBytes, Outbox, patience } from "../../apps/chat/outbox.ts";
 import { type Member, Room } from "../../apps/chat/room.ts";
-import { ChatService } from "../../apps/chat/service.ts";
+import { type ChatOptions, ChatService, sendBufferBytes } from "../../apps/chat/service.ts";
 import { Stack, type TcpConn } from "../../mod.ts";
 import { soon } from "../helpers/patience.ts";
 import { kernelTest, run } from "../kernel/namespace.ts";
@@ -111,7 +111,7 @@ Deno.test("a client that does not read misses lines, is told how many, and then 
       return bytes.length;
     },
   };
-  const outbox = new Outbox(conn, () => {});
+  const outbox = new Outbox({ conn, onFailure() {}, onNeglect() {}, now: () => 0 });
   const line = "y".repeat(99);
   for (let count = 0; count < 1000; count++) outbox.post(line);
   const kept = Math.floor((mostWaitingBytes - 100) / 100);
@@ -129,13 +129,48 @@ Deno.test("a client that does not read misses lines, is told how many, and then 
 
 Deno.test("a connection that fails is told once, and takes no more", async () => {
   const failures: unknown[] = [];
-  const outbox = new Outbox({ write: () => Promise.reject(new Error("gone")) }, (error) => failures.push(error));
+  const conn = { write: () => Promise.reject(new Error("gone")) };
+  const outbox = new Outbox({ conn, onFailure: (error) => failures.push(error), onNeglect() {}, now: () => 0 });
   outbox.post("one");
   outbox.post("two");
   await outbox.drain();
   outbox.post("three");
   await outbox.drain();
   assertEquals(failures.length, 1);
+});
+
+Deno.test("a client is reported once when too much waits and it has taken nothing for ten seconds, and not before", async () => {
+  let [now, neglected] = [1_000_000, 0];
+  let take: ((bytes: number) => void) | null = null;
+  const conn = { write: () => new Promise<number>((resolve) => take = resolve) };
+  const outbox = new Outbox({ conn, onFailure() {}, onNeglect: () => neglected++, now: () => now });
+  const line = "y".repeat(99);
+  const fill = () => {
+    for (let count = 0; count * 100 < mostWaitingBytes; count++) outbox.post(line);
+  };
+  fill();
+  now += patience - 1;
+  fill();
+  assertEquals(neglected, 0);
+  take!(100);
+  await new Promise((resolve) => setTimeout(resolve));
+  now += patience - 1;
+  fill();
+  assertEquals(neglected, 0);
+  now += 1;
+  fill();
+  assertEquals(neglected, 1);
+  take!(100);
+  await outbox.drain();
+});
+
+Deno.test("a client with nothing to take is not neglectful, however long that lasts", () => {
+  let [now, neglected] = [0, 0];
+  const conn = { write: () => new Promise<number>(() => {}) };
+  const outbox = new Outbox({ conn, onFailure() {}, onNeglect: () => neglected++, now: () => now });
+  now += 10 * patience;
+  for (let count = 0; count < 1000; count++) outbox.post("y".repeat(99));
+  assertEquals([neglected, outbox.dropped > 0], [0, true]);
 });
 
 /** A client of the chat on the same stack. */
@@ -172,11 +207,25 @@ class Visitor {
   }
 }
 
-async function withChat(limit: number, body: (visit: () => Promise<Visitor>, service: ChatService) => Promise<void>) {
+async function withChat(
+  limit: number,
+  body: (visit: () => Promise<Visitor>, service: ChatService) => Promise<void>,
+  options: Partial<ChatOptions> = {},
+) {
   await using stack = new Stack();
-  const service = new ChatService(stack.listen({ port: 23 }), limit, silent);
+  const listener = stack.listen({ port: 23, settings: { sendBufferBytes } });
+  const service = new ChatService({
+    listener,
+    limit,
+    linesPerSecond: 20,
+    logger: silent,
+    now: () => performance.now(),
+    ...options,
+  });
   const running = service.run();
-  await body(async () => new Visitor(await stack.connect({ port: 23 })), service);
+  // A small window, so that little is on its way to whoever does not read.
+  const settings = { receiveBufferBytes: 8192, initialReceiveWindow: 8192 };
+  await body(async () => new Visitor(await stack.connect({ port: 23, settings })), service);
   await service.close();
   await running;
   await stack.close();
@@ -216,6 +265,36 @@ Deno.test("a client that never reads does not keep the others from talking", () 
     for (const { conn } of [deaf, speaker, reader]) conn.abort();
   }));
 
+Deno.test("a client that never reads is put out when too much waits for it, and the others are told", () => {
+  let now = 0;
+  const options = { linesPerSecond: Infinity, now: () => now };
+  return withChat(10, async (visit, service) => {
+    const deaf = await visit();
+    const [speaker, reader] = [await visit(), await visit()];
+    await speaker.until(/^\* guest3 has joined$/);
+    // More than its window, the send buffer and the outbox hold.
+    const rounds = Math.ceil((8192 + sendBufferBytes + 2 * mostWaitingBytes) / 400);
+    for (let round = 0; round < rounds; round++) {
+      await speaker.say(`${round} ${"z".repeat(400)}`);
+      await reader.until(new RegExp(`: ${round} z+$`));
+    }
+    await speaker.say("/who");
+    assertEquals(await speaker.until(/guest/), "* guest1, guest2, guest3");
+    now += patience;
+    await speaker.say("and one more");
+    assertEquals(await reader.until(/^\* /), "* guest1 was put out: it does not read");
+    assertEquals(await speaker.until(/^\* /), "* guest1 was put out: it does not read");
+    await deaf.conn.closed;
+    await speaker.say("/quit");
+    await speaker.until(null);
+    speaker.conn.close();
+    const closing = service.close();
+    await reader.until(null);
+    reader.conn.close();
+    await closing;
+  }, options);
+});
+
 Deno.test("a full room turns people away, in words", () =>
   withChat(1, async (visit) => {
     const one = await visit();
@@ -239,7 +318,7 @@ kernelTest("chat serves nc, and Ctrl-C tells everybody", async () => {
   await program.line(/^Chat on 192\.0\.2\.2:2323/);
   using watcher = await Deno.connect({ hostname: "192.0.2.2", port: 2323 });
   await run("sh", "-c", "printf '/name nc\\nhello\\n/quit\\n' | nc -N 192.0.2.2 2323");
-  await program.line(/\(nc\) left$/);
+  await program.line(/\(nc\) has left$/);
   program.signal("SIGINT");
   const text = await new Response(watcher.readable).text();
   assert(text.includes("\nnc: hello\n") && text.endsWith("* The chat is closing\n"), text);
