@@ -55,17 +55,12 @@ export class PendingTransfers implements ConnectionObserver {
     this.#connection = connection;
     this.#keeper = keeper;
     connection.observer = this;
-    if (connection.failure !== null) this.closed(connection.failure);
+    if (connection.finished) this.closed(connection.failure);
   }
 
   /** Keeps the program running while something waits. */
   get hold(): Hold {
     return this.#hold ??= new Hold(this.#keeper);
-  }
-
-  /** Whether TCP is done with the connection. */
-  get over(): boolean {
-    return this.#over;
   }
 
   /** Resolves when TCP is done with the connection, with the error that ended it or with null. */

@@ -33,10 +33,9 @@ export interface KeepAliveOptions {
  */
 export class TcpConn implements Deno.TcpConn {
   readonly #connection: UserConnection;
-  readonly #transfers: PendingTransfers;
+  readonly #keeper: ProgramKeeper | null;
   // Most connections of a busy server wait for their peer: what they may never need is made when they do.
-  #localAddr: Deno.NetAddr | null = null;
-  #remoteAddr: Deno.NetAddr | null = null;
+  #waiting: PendingTransfers | null = null;
   #streams: TcpStreams | null = null;
   #writeEnded = false;
   #closed = false;
@@ -44,17 +43,18 @@ export class TcpConn implements Deno.TcpConn {
   /** Takes over a connection, and its observer; made by `connectTcp` and `TcpListener`. */
   constructor(connection: UserConnection, keeper: ProgramKeeper | null = null) {
     this.#connection = connection;
-    this.#transfers = new PendingTransfers(connection, keeper);
+    this.#keeper = keeper;
+    connection.observer = null;
   }
 
   /** Our end. */
   get localAddr(): Deno.NetAddr {
-    return this.#localAddr ??= toNetAddr("tcp", this.#connection.local);
+    return toNetAddr("tcp", this.#connection.local);
   }
 
   /** The peer's end. */
   get remoteAddr(): Deno.NetAddr {
-    return this.#remoteAddr ??= toNetAddr("tcp", this.#connection.remote);
+    return toNetAddr("tcp", this.#connection.remote);
   }
 
   /**
@@ -95,7 +95,7 @@ export class TcpConn implements Deno.TcpConn {
   async read(p: Uint8Array): Promise<number | null> {
     this.#assertOpen();
     if (p.length === 0) return 0;
-    if (this.#transfers.readableNow) return this.#connection.receive(p);
+    if (this.#readableNow) return this.#connection.receive(p);
     const chunk = await this.#transfers.receive(p, false);
     return chunk === null ? null : chunk.length;
   }
@@ -107,7 +107,7 @@ export class TcpConn implements Deno.TcpConn {
   async peek(p: Uint8Array): Promise<number | null> {
     this.#assertOpen();
     if (p.length === 0) return 0;
-    if (this.#transfers.readableNow) return this.#connection.peek(p);
+    if (this.#readableNow) return this.#connection.peek(p);
     const chunk = await this.#transfers.receive(p, true);
     return chunk === null ? null : chunk.length;
   }
@@ -138,9 +138,9 @@ export class TcpConn implements Deno.TcpConn {
    */
   async write(p: Uint8Array): Promise<number> {
     this.#assertOpen();
-    if (this.#transfers.over || this.#writeEnded) throw this.#transfers.takeError("send to");
+    if (this.#connection.finished || this.#writeEnded) throw this.#transfers.takeError("send to");
     if (p.length === 0) return 0;
-    const sent = this.#transfers.sendNow(p);
+    const sent = this.#waiting === null ? this.#connection.send(p) : this.#waiting.sendNow(p);
     return sent > 0 ? sent : await this.#transfers.send(p);
   }
 
@@ -151,7 +151,7 @@ export class TcpConn implements Deno.TcpConn {
    */
   async closeWrite(): Promise<void> {
     this.#assertOpen();
-    if (this.#transfers.over || this.#writeEnded) return;
+    if (this.#connection.finished || this.#writeEnded) return;
     this.#writeEnded = true;
     await this.#transfers.endSending();
   }
@@ -274,9 +274,19 @@ export class TcpConn implements Deno.TcpConn {
     });
   }
 
+  /** The reads and writes that wait; made with the first one, since most connections of a busy server only wait. */
+  get #transfers(): PendingTransfers {
+    return this.#waiting ??= new PendingTransfers(this.#connection, this.#keeper);
+  }
+
+  /** Whether data can be read at once: there are some, and no read came before. */
+  get #readableNow(): boolean {
+    return this.#waiting === null ? this.#connection.receivable > 0 : this.#waiting.readableNow;
+  }
+
   #end(name: ErrorName, why: string): void {
     this.#closed = true;
-    this.#transfers.fail(name, why);
+    this.#waiting?.fail(name, why);
     this.#streams?.error(this.#transfers.makeError(name, "receive from", why), this.#closedError());
   }
 

@@ -31,6 +31,7 @@ export class FakeConnection implements UserConnection {
   settings: ConnectionSettings;
   observer: ConnectionObserver | null = null;
   failure: Failure | null = null;
+  finished = false;
   deferred = false;
   /** Room in the send buffer, in bytes. */
   room = 65536;
@@ -153,6 +154,7 @@ export class FakeConnection implements UserConnection {
   fail(failure: Failure | null): void {
     if (this.state === State.closed) return;
     this.state = State.closed;
+    this.finished = true;
     this.failure = failure;
     this.observer?.closed(failure);
   }

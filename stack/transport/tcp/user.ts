@@ -234,6 +234,8 @@ export interface UserConnection {
   readonly receivable: number;
   /** Whether the peer has closed its side and everything before that has been received: nothing more will come. */
   readonly ended: boolean;
+  /** Whether TCP is done with the connection. What was received can still be read. */
+  readonly finished: boolean;
   /** Why the connection is over, or null while it is not, or when it ended regularly. */
   readonly failure: Failure | null;
   /**
