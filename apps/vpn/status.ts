@@ -36,7 +36,7 @@ export function formatStatus(snapshots: readonly VpnSnapshot[]): string {
     .join("\n\n");
 }
 
-function serverText({ network, interconnect, sessions, drops }: ServerSnapshot): string {
+function serverText({ network, interconnect, sessions, drops, refusals }: ServerSnapshot): string {
   const rows = sessions.map((session) => [
     session.name,
     session.address,
@@ -51,7 +51,7 @@ function serverText({ network, interconnect, sessions, drops }: ServerSnapshot):
   const head = ["Name", "Address", "From", "Since", "RX-Packets", "RX-Bytes", "TX-Packets", "TX-Bytes", "Drops"];
   const title = `Server of ${network}, ${sessions.length} connected, clients ${
     interconnect ? "reach" : "do not reach"
-  } each other; drops of its device: ${reasons(drops) ?? "none"}`;
+  } each other; drops of its device: ${reasons(drops) ?? "none"}; refused: ${reasons(refusals) ?? "none"}`;
   return sessions.length === 0 ? title : `${title}\n${formatTable(head, rows)}`;
 }
 

@@ -25,6 +25,7 @@
 export type { Lookup, TcpNetwork } from "./network.ts";
 export type { TlsClientOptions } from "./tls_socket.ts";
 export { AddressPool } from "./tunnel/address_pool.ts";
+export type { AttemptLimits } from "./tunnel/attempt_limiter.ts";
 export type { BackoffOptions } from "./tunnel/backoff.ts";
 export {
   type ClientSnapshot,
@@ -45,6 +46,13 @@ export { type HubDrops, type HubPort, TunnelHub, type TunnelHubOptions } from ".
 export type { LinkLoopOptions } from "./tunnel/link_loop.ts";
 export { CloseCode, type ConnectMessage, type HeartbeatTimes, tunnelProtocol } from "./tunnel/protocol.ts";
 export { LinkRelay } from "./tunnel/relay.ts";
-export { type Admission, type ServerSnapshot, TunnelServer, type TunnelServerOptions } from "./tunnel/server.ts";
+export {
+  type Admission,
+  type Refusal,
+  type Refusals,
+  type ServerSnapshot,
+  TunnelServer,
+  type TunnelServerOptions,
+} from "./tunnel/server.ts";
 export type { SessionSnapshot } from "./tunnel/session.ts";
 export type { WebSocket, WebSocketData, WebSocketEvents, WebSocketListener } from "./websocket_types.ts";

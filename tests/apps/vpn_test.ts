@@ -88,13 +88,21 @@ Deno.test("the status shows who is connected, what passed, and why packets were 
     sentBytes: 4444,
     drops,
   };
-  const server = { role: "server" as const, network: "10.1.1.0/24", interconnect: true, drops: { noSuchClient: 1 } };
+  const refusals = { otherVersion: 0, unknownToken: 4, expiredToken: 0, noAddress: 0, tooManyAttempts: 5 };
+  const server = {
+    role: "server" as const,
+    network: "10.1.1.0/24",
+    interconnect: true,
+    drops: { noSuchClient: 1 },
+    refusals,
+  };
   const client = { role: "client" as const, server: "wss://vpn.example/", state: "connecting" as const, lost: 3 };
   const text = formatStatus([{ ...server, sessions: [session] }, { ...client, connection: null }]);
   const [title, head, row, gap, last] = text.split("\n");
   assertEquals(
     title,
-    "Server of 10.1.1.0/24, 1 connected, clients reach each other; drops of its device: noSuchClient 1",
+    "Server of 10.1.1.0/24, 1 connected, clients reach each other; drops of its device: noSuchClient 1; " +
+      "refused: unknownToken 4, tooManyAttempts 5",
   );
   assertMatch(head!, /^Name +Address +From +Since +RX-Packets +RX-Bytes +TX-Packets +TX-Bytes +Drops$/);
   assertMatch(

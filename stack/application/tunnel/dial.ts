@@ -170,8 +170,8 @@ async function readRefusal(response: IncomingMessage, host: string): Promise<Err
   const reason = text.slice(0, 200).split("\n")[0]!.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, "") || response.statusMessage;
   const { statusCode = 0 } = response;
   const message = `Cannot open a tunnel to ${host}: ${reason} (HTTP status ${statusCode})`;
-  // 5xx: perhaps later. RFC 9110 section 15.6.
-  return statusCode >= 500 ? new Error(message) : new TunnelRefusal(message);
+  // 5xx: perhaps later (RFC 9110 section 15.6); 429: too often, so later (RFC 6585 section 4).
+  return statusCode >= 500 || statusCode === 429 ? new Error(message) : new TunnelRefusal(message);
 }
 
 /** Waits for an event of a socket, or for its end. */

@@ -10,6 +10,7 @@ import type { IpAddress, IpPrefix } from "../../address.ts";
 import type { Logger } from "../../logger.ts";
 import { WebSocketServer } from "../deps/ws.ts";
 import type { WebSocket } from "../websocket_types.ts";
+import { AttemptLimiter, type AttemptLimits } from "./attempt_limiter.ts";
 import type { TunnelHub } from "./hub.ts";
 import {
   CloseCode,
@@ -19,6 +20,7 @@ import {
   tunnelProtocol,
   usualHeartbeat,
 } from "./protocol.ts";
+import { type RequestSource, sourceOf } from "./request_source.ts";
 import { type SessionSnapshot, TunnelSession } from "./session.ts";
 
 /** Who a token stands for, or why it is refused. */
@@ -29,12 +31,18 @@ export type Admission =
     /** The address that belongs to it. */
     readonly address: IpAddress;
   }
-  | {
-    /** The HTTP status of the refusal. */
-    readonly status: 401 | 403 | 503;
-    /** One line for the client. */
-    readonly reason: string;
-  };
+  | Refusal;
+
+/** Why a token is refused. */
+export interface Refusal {
+  /** The HTTP status of the refusal: the token is not known, it has expired, or there is no address for it. */
+  readonly status: 401 | 403 | 503;
+  /** One line for the client. */
+  readonly reason: string;
+}
+
+/** How refusals are counted. */
+const refusalNames = { 401: "unknownToken", 403: "expiredToken", 503: "noAddress" } as const;
 
 /** Options of {@linkcode TunnelServer}. */
 export interface TunnelServerOptions {
@@ -48,12 +56,28 @@ export interface TunnelServerOptions {
   readonly routes?: readonly IpPrefix[];
   /** When silence is too long. Default: 30 and 60 seconds. */
   readonly heartbeat?: HeartbeatTimes;
+  /** How often somebody may come with a wrong token. */
+  readonly attempts?: AttemptLimits;
   /** Decides about a token. */
   readonly admit: (token: string) => Admission;
   /** Who is told of clients that come and go. */
   readonly logger?: Logger;
   /** The date and time. Default: the platform's. */
   readonly now?: () => Date;
+}
+
+/** Whom a server has turned away, by reason. */
+export interface Refusals {
+  /** Clients that speak another version of the protocol, or none. */
+  otherVersion: number;
+  /** Tokens that are not known. */
+  unknownToken: number;
+  /** Tokens that have expired. */
+  expiredToken: number;
+  /** Clients for which there was no address. */
+  noAddress: number;
+  /** Clients whose source had failed too often: their tokens were not looked at. */
+  tooManyAttempts: number;
 }
 
 /** The server as plain data. */
@@ -66,6 +90,8 @@ export interface ServerSnapshot {
   sessions: SessionSnapshot[];
   /** Packets from the server's device that were dropped, by reason. */
   drops: Record<string, number>;
+  /** Whom it has turned away, by reason. */
+  refusals: Refusals;
 }
 
 /**
@@ -87,11 +113,20 @@ export class TunnelServer {
     perMessageDeflate: false,
     handleProtocols: () => tunnelProtocol,
   });
+  readonly #limiter: AttemptLimiter;
+  readonly #refusals: Refusals = {
+    otherVersion: 0,
+    unknownToken: 0,
+    expiredToken: 0,
+    noAddress: 0,
+    tooManyAttempts: 0,
+  };
   #closed = false;
 
   /** A server without clients. */
   constructor(options: TunnelServerOptions) {
     this.#options = options;
+    this.#limiter = new AttemptLimiter(options.hub.timers.clock, options.attempts);
   }
 
   /** The names of the clients that are connected. */
@@ -106,16 +141,22 @@ export class TunnelServer {
     if (this.#closed) return refuse(socket, 503, "The server is about to end");
     const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((name) => name.trim());
     if (!offered.includes(tunnelProtocol)) {
+      this.#refusals.otherVersion++;
       return refuse(socket, 400, `This server speaks another version of the protocol: ${tunnelProtocol}`);
+    }
+    const source = sourceOf(request);
+    const wait = Math.ceil(this.#limiter.wait(source.key) / 1000);
+    if (wait > 0) {
+      this.#refusals.tooManyAttempts++;
+      return refuse(socket, 429, `Too many wrong tokens came from there: try again in ${wait} s`, wait);
     }
     const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "")?.[1];
     const admission = this.#options.admit(token ?? "");
-    const { remoteAddress, remotePort } = request.socket;
-    const remote = `${remoteAddress}:${remotePort}`;
     if ("status" in admission) {
-      this.#options.logger?.warn(`Refused ${remote}: ${admission.reason}`);
+      this.#noteRefusal(source, admission);
       return refuse(socket, admission.status, admission.reason);
     }
+    const { text: remote } = source;
     // deno-lint-ignore no-explicit-any -- its declaration wants a Buffer
     this.#webSockets.handleUpgrade(request, socket, head as any, (opened) => this.welcome(opened, admission, remote));
   };
@@ -133,7 +174,18 @@ export class TunnelServer {
       interconnect: hub.interconnect,
       sessions: Array.from(this.#sessions.values(), (session) => session.snapshot()),
       drops: { ...hub.drops },
+      refusals: { ...this.#refusals },
     };
+  }
+
+  #noteRefusal(source: RequestSource, { status, reason }: Refusal): void {
+    this.#refusals[refusalNames[status]]++;
+    // A full network is not its clients' fault.
+    if (status !== 503) this.#limiter.failed(source.key);
+    const isLast = this.#limiter.wait(source.key) > 0;
+    this.#options.logger?.warn(
+      `Refused ${source.text}: ${reason}${isLast ? "; so often that it is not listened to for a while" : ""}`,
+    );
   }
 
   /** Says good-bye to all clients, and takes no more. The HTTP server and the hub stay. */
@@ -177,11 +229,15 @@ export class TunnelServer {
   }
 }
 
-/** Answers a request for WebSocket with a status and one line of text. */
-function refuse(socket: Duplex, status: number, reason: string): void {
+/** Answers a request for WebSocket with a status and one line of text; `wait` says in how many seconds to come again. */
+function refuse(socket: Duplex, status: number, reason: string, wait: number | null = null): void {
   const body = `${reason}\n`;
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\n` +
-      `connection: close\r\n\r\n${body}`,
-  );
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "content-type: text/plain",
+    `content-length: ${body.length}`,
+    ...(wait === null ? [] : [`retry-after: ${wait}`]),
+    "connection: close",
+  ];
+  socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
 }

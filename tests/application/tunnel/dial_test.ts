@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { IpAddress, IpPrefix } from "../../../stack/address.ts";
 import { WebSocketServer } from "../../../stack/application/deps/ws.ts";
 import { serveConnections } from "../../../stack/application/node.ts";
+import type { AttemptLimits } from "../../../stack/application/tunnel/attempt_limiter.ts";
 import { TunnelClient } from "../../../stack/application/tunnel/client.ts";
 import {
   type DialOptions,
@@ -37,12 +38,12 @@ class Site implements AsyncDisposable {
   readonly hub: TunnelHub;
   readonly server: TunnelServer;
 
-  constructor() {
+  constructor(attempts: AttemptLimits = {}) {
     const [uplink, end] = createWire({ medium: "ip", mtu: 1400, offload: true });
     this.system.attach(end, { addresses: ["10.1.1.1/24"] });
     const own = [IpAddress.parse("10.1.1.1")];
     this.hub = new TunnelHub(uplink, IpPrefix.parse("10.1.1.0/24"), { own });
-    this.server = new TunnelServer({ hub: this.hub, gateway: own[0]!, mtu: 1400, admit });
+    this.server = new TunnelServer({ hub: this.hub, gateway: own[0]!, mtu: 1400, admit, attempts });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -133,6 +134,31 @@ stackTest(
       "Cannot open a tunnel to 127.0.0.1: All addresses belong to other tokens (HTTP status 503)",
     ]);
     assertEquals(await attempt("ws://127.0.0.1/", { token: "good", open }), null);
+  },
+);
+
+stackTest(
+  "who comes with wrong tokens too often is not listened to for a while, and told when to come again",
+  async (outer) => {
+    await using site = new Site({ burst: 2, perMinute: 1 });
+    await using _serving = serveOn(outer, site);
+    const open = stackSocketOpener(outer);
+    const statuses: string[] = [];
+    for (const token of ["bad", "late", "good", "old", "good", "bad"]) {
+      const error = await attempt("ws://127.0.0.1/", { token, open });
+      statuses.push(/HTTP status (\d+)/.exec(error?.message ?? "")?.[1] ?? "in");
+    }
+    assertEquals(statuses, ["401", "503", "in", "403", "429", "429"]);
+    const error = await attempt("ws://127.0.0.1/", { token: "good", open });
+    assertMatch(error!.message, /: Too many wrong tokens came from there: try again in \d+ s \(HTTP status 429\)$/);
+    assert(!(error instanceof TunnelRefusal));
+    assertEquals(site.server.snapshot().refusals, {
+      otherVersion: 0,
+      unknownToken: 1,
+      expiredToken: 1,
+      noAddress: 1,
+      tooManyAttempts: 3,
+    });
   },
 );
 
