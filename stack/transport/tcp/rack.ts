@@ -70,6 +70,14 @@ export class Rack {
     this.#hasForward = this.#hasForwardNow;
   }
 
+  /**
+   * When what is sent again at `now` counts as sent: after all that has been delivered, even if that took no time, as
+   * on a path within one process.
+   */
+  resendingTime(now: number): number {
+    return now > this.sentAt ? now : this.sentAt + clockError;
+  }
+
   /** What counted as the delivery of retransmissions was that of originals: their times say nothing. */
   misled(): void {
     this.sentAt = -1;

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { before, distance, notAfter } from "../../sequence.ts";
+import { add, before, distance, notAfter } from "../../sequence.ts";
 
 /** What is known of a segment in the network. */
 export const Mark = {
@@ -186,6 +186,16 @@ export class Scoreboard {
     this.#head = (this.#head + 1) & (this.#capacity - 1);
     this.#count--;
     if (this.#retransmitHint > index) this.#retransmitHint--;
+  }
+
+  /** Moves the first `bytes` of the next record, which is larger than that, into this one. Both are lost. */
+  takeFromNext(index: number, bytes: number): void {
+    const table = this.#table;
+    const row = this.#row(index);
+    const next = this.#row(index + 1);
+    table[row + Column.end] = table[next + Column.start] = add(table[next + Column.start]!, bytes);
+    table[row + Column.sentAt] = Math.max(table[row + Column.sentAt]!, table[next + Column.sentAt]!);
+    table[row + Column.marks] = table[row + Column.marks]! | (table[next + Column.marks]! & Mark.ambiguous);
   }
 
   #isLost(index: number): boolean {

@@ -304,6 +304,10 @@ export class Sender extends SendState {
     }
     // RFC 9293 section 3.8.1: what was sent in small pieces need not be sent again in as many.
     while (scoreboard.joinableSize(index) <= this.segmentBytes) scoreboard.joinNext(index);
+    // Nor are the ends of segments that have become too big worth segments of their own.
+    const room = this.segmentBytes - scoreboard.size(index);
+    const next = scoreboard.joinableSize(index) - scoreboard.size(index);
+    if (room > 0 && next > this.segmentBytes + 1 && next !== Infinity) scoreboard.takeFromNext(index, room);
     const sequence = scoreboard.start(index);
     const fin = scoreboard.has(index, Mark.fin);
     const length = scoreboard.size(index) - (fin ? 1 : 0);
@@ -312,8 +316,9 @@ export class Sender extends SendState {
     if (atEnd && length > 0) flags |= Flag.psh;
     if (fin) flags |= Flag.fin;
     // A probe of the tail is a second copy of something that is not lost: it does not count as in flight twice.
-    if (scoreboard.has(index, Mark.lost)) scoreboard.resent(index, now);
-    else scoreboard.resentAsProbe(index, now);
+    const resentAt = this.rack.resendingTime(now);
+    if (scoreboard.has(index, Mark.lost)) scoreboard.resent(index, resentAt);
+    else scoreboard.resentAsProbe(index, resentAt);
     this.bytesRetransmitted += length;
     this.segmentsRetransmitted++;
     this.lastSentAt = now;

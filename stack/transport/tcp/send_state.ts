@@ -176,8 +176,11 @@ export class SendState {
   resize(segmentBytes: number): void {
     const fresh = this.sndUna === this.initialSequence;
     this.segmentBytes = segmentBytes;
-    if (fresh) this.window.restart(segmentBytes);
-    else this.window.segmentBytes = segmentBytes;
+    if (fresh) return this.window.restart(segmentBytes);
+    // RFC 5681 section 3.1: as many smaller segments as there were large ones, not a burst of more.
+    const ratio = segmentBytes / this.window.segmentBytes;
+    if (ratio < 1) this.window.size = Math.max(Math.floor(ratio * this.window.size), segmentBytes);
+    this.window.segmentBytes = segmentBytes;
   }
 
   /** An acknowledgement has said that `bytes` more have arrived. */

@@ -99,6 +99,15 @@ for (const base of [0, 0x7fff_ffff - 3000, 0xffff_ffff - 3000]) {
             if (row === undefined) break;
             assertEquals(scoreboard.joinableSize(index), joinable ? other.end - row.start : Infinity);
             if (!joinable) break;
+            const bytes = other.end - other.start;
+            if (bytes > 1 && below(random, 2) === 0) {
+              const taken = 1 + below(random, bytes - 1);
+              scoreboard.takeFromNext(index, taken);
+              row.end = other.start += taken;
+              row.sentAt = Math.max(row.sentAt, other.sentAt);
+              row.marks |= other.marks & Mark.ambiguous;
+              break;
+            }
             scoreboard.joinNext(index);
             rows.splice(index, 2, {
               start: row.start,
