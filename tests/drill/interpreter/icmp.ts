@@ -52,6 +52,13 @@ const messages4: Readonly<Record<string, Kind>> = {
     },
   },
   parameter_problem: { type: 12 },
+  timestamp_request: { type: 13 },
+  timestamp: { type: 13 },
+  timestamp_reply: { type: 14 },
+  information_request: { type: 15 },
+  information_reply: { type: 16 },
+  address_mask_request: { type: 17 },
+  address_mask_reply: { type: 18 },
 };
 
 const messages6: Readonly<Record<string, Kind>> = {
@@ -83,13 +90,17 @@ const messages6: Readonly<Record<string, Kind>> = {
  *
  * @throws {ScriptSkipped} If its name is not known.
  */
-export function icmpNumbers(spec: IcmpSpec): { type: number; code: number } {
-  const kind = (spec.family === 4 ? messages4 : messages6)[spec.type];
+export function icmpNumbers(spec: Pick<IcmpSpec, "family" | "type" | "code">): { type: number; code: number } {
+  const numbered = /^type_(\d+)$/.exec(spec.type);
+  const kind = numbered === null
+    ? (spec.family === 4 ? messages4 : messages6)[spec.type]
+    : { type: Number(numbered[1]) };
   if (kind === undefined) throw new ScriptSkipped(`the ICMP message ${spec.type} is not known here`);
   if (spec.code === null) return { type: kind.type, code: 0 };
   const number = /^code_(\d+)$/.exec(spec.code);
   if (number !== null) return { type: kind.type, code: Number(number[1]) };
-  const code = kind.codes?.[spec.code] ?? kind.codes?.[spec.code.replace(/_(?:unreachable|exceeded)$/, "")];
+  const { codes } = kind as Kind;
+  const code = codes?.[spec.code] ?? codes?.[spec.code.replace(/_(?:unreachable|exceeded)$/, "")];
   if (code === undefined) throw new ScriptSkipped(`the ICMP code ${spec.code} is not known here`);
   return { type: kind.type, code };
 }

@@ -54,6 +54,8 @@ export class Packets {
   #nextRemotePort = firstRemotePort;
   /** A connection that began with something other than a SYN to a listener: there is none, in fact. */
   #stray: Flow | null = null;
+  /** Between whom the latest datagram went that an event has taken. */
+  #datagrams: Flow | null = null;
 
   /** No connection is known yet. */
   constructor(options: PacketsOptions) {
@@ -150,7 +152,7 @@ export class Packets {
   }
 
   #udpArriving(spec: UdpSpec): Uint8Array {
-    const flow = this.#inboundFlow(spec.ports);
+    const flow = spec.ports === null && this.#datagrams !== null ? this.#datagrams : this.#inboundFlow(spec.ports);
     const bytes = new Uint8Array(8 + spec.length);
     const view = new DataView(bytes.buffer);
     view.setUint16(0, flow.remotePort);
@@ -197,13 +199,14 @@ export class Packets {
 
   /**
    * Drops what the stack has sent next on other connections than the present one: a script that names no ports speaks
-   * of that one only.
+   * of that one only. Answers to pings belong to none.
    */
   passOverOthers(): void {
     const { sent } = this.#host.device;
-    while (sent[0]?.kind === "tcp" && this.#current !== null && this.#outboundFlow(sent[0]) !== this.#current) {
-      sent.shift();
-    }
+    const current = this.#current;
+    const isOther = (live: LivePacket) =>
+      live.kind === "icmp" ? isEchoReply(live) : live.kind === "tcp" && this.#outboundFlow(live) !== current;
+    while (current !== null && sent.length > 0 && isOther(sent[0]!)) sent.shift();
   }
 
   /** The first packet of the present connection that was sent before `moment` and that no event has taken, or null. */
@@ -234,8 +237,11 @@ export class Packets {
       throw new ScriptFailure(`expected ${spec.kind}, came ${this.describe(live)}`);
     }
     if (spec.kind === "tcp" && live.kind === "tcp") this.#compareTcp(spec, live, wrong, slack);
-    else if (spec.kind === "udp" && live.payload.length !== spec.length) {
-      throw new ScriptFailure(`expected > udp (${spec.length}), came ${this.describe(live)}`);
+    else if (spec.kind === "udp" && live.kind === "udp") {
+      if (live.payload.length !== spec.length) {
+        throw new ScriptFailure(`expected > udp (${spec.length}), came ${this.describe(live)}`);
+      }
+      this.#datagrams = this.#flow(live.sourcePort, live.destinationPort);
     } else if (spec.kind === "icmp" && live.kind === "icmp") compareIcmp(spec, live);
     if (wrong.length > 0) throw new ScriptFailure(`came ${this.describe(live)} with ${wrong.join(", ")}`);
   }
@@ -285,6 +291,10 @@ export class Packets {
       throw new ScriptFailure(`byte ${difference} of what was written is not what came in ${this.describe(live)}`);
     }
   }
+}
+
+function isEchoReply(live: LiveIcmp): boolean {
+  return live.type === icmpNumbers({ type: "echo_reply", code: null, family: live.source.family }).type;
 }
 
 function compareIcmp(spec: IcmpSpec, live: LiveIcmp): void {

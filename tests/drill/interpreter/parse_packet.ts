@@ -116,7 +116,7 @@ function parseIcmp(
   before: QuotedPacket | null,
   define: (name: string) => string | undefined,
 ): IcmpSpec {
-  const [type] = scanner.need(/[a-z_]+/y, "a type of ICMP message like `unreachable`");
+  const [type] = scanner.need(/[a-z_]\w*/y, "a type of ICMP message like `unreachable`");
   const code = scanner.match(/(?!mtu\b)[A-Za-z_]\w*\b(?!\s*\()/y)?.[0] ?? null;
   const mtu = scanner.accept("mtu") ? parseNumber(scanner) : null;
   const quoted = scanner.accept("[") ? parseQuoted(scanner) : before;
