@@ -19,6 +19,7 @@
  * | `recovery:metrics_updated`         | those members of {@linkcode ConnectionMetrics} that have changed            |
  * | `recovery:congestion_state_updated`| `old`, `new`: `open`, `disorder`, `recovery` or `loss`                      |
  * | `recovery:packet_lost`             | `seq`, `len`: what is believed lost, in sequence numbers; a FIN counts as 1 |
+ * | `tcp:connection_reported`          | `report`: what has happened without ending it, as one sentence              |
  * | `tcp:connection_closed`            | `failure`: the reason, absent after a regular close                         |
  *
  * A segment has `seq`, `len` (bytes of payload), `flags` (as tcpdump writes them: `S.`, `P.`, `F.`), `ack` (absent
@@ -234,6 +235,12 @@ export class ConnectionLog implements TcpTrace {
     const logged = this.#find(connection);
     if (logged === null) return;
     this.#write(logged, "recovery:packet_lost", { seq: logged.sent.of(start), len: distance(end, start) });
+  }
+
+  /** As {@linkcode TcpTrace.report}: logs the report. */
+  report(connection: UserConnection, report: string): void {
+    const logged = this.#find(connection);
+    if (logged !== null) this.#write(logged, "tcp:connection_reported", { report });
   }
 
   /** As {@linkcode TcpTrace.updated}: logs what has changed since the connection's last event. */

@@ -30,6 +30,11 @@ export interface LinkSession {
    * the neighbour then need not be probed. Absent where no neighbour is kept.
    */
   confirm?(): void;
+  /**
+   * To be called when a transport suspects that packets sent this way do not arrive (RFC 1122 section 3.3.1.4): the
+   * neighbour is then probed. Absent where no neighbour is kept.
+   */
+  doubt?(): void;
 }
 
 /** A link protocol: Ethernet, or nothing at all on a medium that carries bare IP packets. */
@@ -191,6 +196,7 @@ export class Nic {
    */
   transmit(packet: Packet): Verdict {
     const { offloads } = this;
+    if (this.device.gathers !== true) packet.fill();
     if (packet.segmentBytes > 0 && !canCut(packet, offloads)) return this.#cut(packet);
     if (packet.checksum === ChecksumState.partial && (offloads & Offload.checksum) === 0) completeChecksum(packet);
     return this.#handOver(packet);

@@ -40,10 +40,12 @@ export const neighborStateNames: readonly string[] = [
   "PERMANENT",
 ];
 
-/** Who is told that a transport has heard from a neighbour. */
+/** Who is told what transports learn about a neighbour. */
 export interface NeighborKeeper {
   /** See {@linkcode LinkSession.confirm}. */
   confirm(neighbor: Neighbor): void;
+  /** See {@linkcode LinkSession.doubt}. */
+  doubt(neighbor: Neighbor): void;
 }
 
 /** A neighbour, as the cache keeps it. Everything that can change belongs to the cache. */
@@ -85,5 +87,10 @@ export class Neighbor implements LinkSession {
   /** To be called when a transport knows that packets sent to the neighbour arrive. */
   confirm(): void {
     this.#keeper.confirm(this);
+  }
+
+  /** To be called when a transport suspects that packets sent to the neighbour do not arrive. */
+  doubt(): void {
+    this.#keeper.doubt(this);
   }
 }

@@ -212,6 +212,14 @@ export class Neighbors implements MappingKeeper {
     this.#setReachable(neighbor);
   }
 
+  /** A transport suspects that a neighbour is gone (RFC 1122 section 3.3.1.4): it is probed without delay. */
+  doubt(neighbor: Neighbor): void {
+    const { state, cached } = neighbor;
+    if (!cached || state < NeighborState.reachable || state > NeighborState.delay) return;
+    this.#startProbe(neighbor, this.#timers.clock.now());
+    this.#schedule();
+  }
+
   /** Adds a neighbour that is neither asked nor aged, or makes a known one such. */
   addPermanent(nic: Nic, address: IpAddress, mac: MacAddress): void {
     const neighbor = this.find(nic, address);
@@ -271,6 +279,12 @@ export class Neighbors implements MappingKeeper {
     this.#schedule();
   }
 
+  #startProbe(neighbor: Neighbor, now: number): void {
+    neighbor.state = NeighborState.probe;
+    neighbor.solicitations = 0;
+    this.#solicit(neighbor, now);
+  }
+
   #setReachable(neighbor: Neighbor): void {
     this.#setPassive(neighbor, NeighborState.reachable);
     neighbor.validUntil = this.#timers.clock.now() + this.#reachableTime;
@@ -307,15 +321,9 @@ export class Neighbors implements MappingKeeper {
     const now = this.#timers.clock.now();
     for (const neighbor of [...this.#active]) {
       if (neighbor.deadline > now) continue;
-      if (neighbor.state === NeighborState.delay) {
-        neighbor.state = NeighborState.probe;
-        neighbor.solicitations = 0;
-        this.#solicit(neighbor, now);
-      } else if (neighbor.solicitations < this.#settings.solicitations) {
-        this.#solicit(neighbor, now);
-      } else {
-        this.#fail(neighbor, now);
-      }
+      if (neighbor.state === NeighborState.delay) this.#startProbe(neighbor, now);
+      else if (neighbor.solicitations < this.#settings.solicitations) this.#solicit(neighbor, now);
+      else this.#fail(neighbor, now);
     }
     this.#schedule();
   }

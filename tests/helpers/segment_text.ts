@@ -20,6 +20,8 @@ export interface SegmentText {
   ack?: number | undefined;
   /** Window field. */
   window?: number | undefined;
+  /** Urgent pointer. */
+  urgent?: number | undefined;
   /** Options as text. */
   options?: string | undefined;
 }
@@ -28,9 +30,11 @@ const flagLetters = ["F", "S", "R", "P", ".", "U", "E", "W"];
 
 /** Reads a line of text. */
 export function parseSegment(text: string): SegmentText {
-  const match = /^([SFRP.UEW]+|-) (\d+):(\d+)\((\d+)\)(?: ack (\d+))?(?: win (\d+))?(?: <(.*)>)?$/.exec(text.trim());
+  const match = /^([SFRP.UEW]+|-) (\d+):(\d+)\((\d+)\)(?: ack (\d+))?(?: win (\d+))?(?: urg (\d+))?(?: <(.*)>)?$/.exec(
+    text.trim(),
+  );
   if (match === null) throw new SyntaxError(`Cannot read "${text}" as a segment`);
-  const [, flags, sequence, end, length, ack, window, options] = match;
+  const [, flags, sequence, end, length, ack, window, urgent, options] = match;
   if (Number(end) !== Number(sequence) + Number(length)) throw new SyntaxError(`The lengths in "${text}" disagree`);
   const number = (digits: string | undefined) => digits === undefined ? undefined : Number(digits);
   return {
@@ -39,6 +43,7 @@ export function parseSegment(text: string): SegmentText {
     length: Number(length),
     ack: number(ack),
     window: number(window),
+    urgent: number(urgent),
     options,
   };
 }
@@ -69,6 +74,7 @@ export function buildSegment(
   view.setUint8(12, header << 2);
   view.setUint8(13, flagBits(segment.flags));
   view.setUint16(14, segment.window ?? 65535);
+  view.setUint16(18, segment.urgent ?? 0);
   bytes.set(options, 20);
   const first = segment.sequence + (segment.flags.includes("S") ? 1 : 0);
   for (let index = 0; index < segment.length; index++) bytes[header + index] = payload(first + index);
@@ -142,6 +148,7 @@ export function readSegment(bytes: Uint8Array, base: { sequence: number; ack: nu
     length: bytes.length - header,
     ack: bits & 16 ? (view.getUint32(8) - base.ack) >>> 0 : undefined,
     window: view.getUint16(14),
+    urgent: bits & 32 ? view.getUint16(18) : undefined,
     options: optionText(view, header, base.ack),
   };
 }

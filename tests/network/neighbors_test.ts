@@ -177,6 +177,30 @@ Deno.test("A transport that hears from the peer spares a delayed neighbour the p
   assertQuiet();
 });
 
+Deno.test("A transport that hears nothing has the neighbour probed at once, where something is known of it", () => {
+  const t = setUp();
+  const address = IpAddress.parse("10.0.0.2");
+  t.send("10.0.0.2");
+  const neighbor = t.neighbors.find(t.nic, address);
+  neighbor.doubt();
+  assertEquals([t.asked, t.states()], [["0 10.0.0.2 all"], ["10.0.0.2 INCOMPLETE"]]);
+  t.learn("10.0.0.2", peerMac, Evidence.solicited);
+  t.advance(100);
+  neighbor.doubt();
+  neighbor.doubt();
+  assertEquals([t.asked.slice(1), t.states()], [[`100 10.0.0.2 ${peerMac}`], ["10.0.0.2 PROBE"]]);
+  t.learn("10.0.0.2", peerMac, Evidence.solicited);
+  assertEquals(t.states(), ["10.0.0.2 REACHABLE"]);
+  t.neighbors.addPermanent(t.nic, address, MacAddress.parse(peerMac));
+  neighbor.doubt();
+  // Nor is one that a path has kept and the cache has not.
+  t.neighbors.remove(t.nic, address);
+  neighbor.doubt();
+  assertEquals([t.asked.length, t.states()], [2, []]);
+  t.sent();
+  t.assertQuiet();
+});
+
 Deno.test("A transport's confirmation means nothing while no hardware address is known", () => {
   const { neighbors, nic, send, advance, states, assertQuiet } = setUp();
   send(peer);

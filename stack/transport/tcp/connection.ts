@@ -18,6 +18,7 @@ import { ControlBlock } from "./control_block.ts";
 import { ecnSetup } from "./ecn.ts";
 import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
 import { Flag } from "./header.ts";
+import { withNetworkError } from "./reports.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentSource } from "./segment_writer.ts";
 import { State } from "./state.ts";
@@ -360,7 +361,7 @@ export class Connection extends ControlBlock
 
   /** Gives the connection up because the peer does not answer. */
   giveUp(why: string): void {
-    this.fail("TimedOut", `The peer does not answer: ${why}`);
+    this.fail("TimedOut", `The peer does not answer: ${withNetworkError(this, why)}`);
   }
 
   /** Ends the connection: gives everything back and tells its user. What has been received can still be read. */

@@ -7,6 +7,7 @@
 import { unsigned } from "../../sequence.ts";
 import type { FastOpenHandshake } from "./fast_open.ts";
 import { recoveryStateNames } from "./recovery.ts";
+import { networkErrorOf, urgentBytesOf } from "./reports.ts";
 import type { SegmentSource } from "./segment_writer.ts";
 import { stateName } from "./state.ts";
 import type { TcpInfo } from "./user.ts";
@@ -62,6 +63,7 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     receiveWindowScale: receiver.windowScale,
     receiveQueued: receiver.queued,
     receiveOutOfOrder: receiver.outOfOrder.bytes,
+    receiveUrgent: urgentBytesOf(connection, receiver),
     bytesSent: sender.bytesSent,
     bytesRetransmitted: sender.bytesRetransmitted,
     // What was sent, less what is still out.
@@ -74,6 +76,7 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     segmentsLost: sender.scoreboard.losses,
     segmentsOutOfOrder: receiver.outOfOrderSegments,
     duplicateAcks: connection.duplicateAcks,
+    networkError: networkErrorOf(connection),
     reorderingSeen: recovery.rack.reorderingSeen,
     timestamps: connection.timestamps,
     selectiveAcknowledgements: connection.selective,

@@ -11,13 +11,13 @@ import type { Timer, Timers } from "../../timers.ts";
 import { AckNeed } from "./ack_policy.ts";
 import type { TcpContext } from "./context.ts";
 import { Flag } from "./header.ts";
-import type { Receiver } from "./receive.ts";
+import { type ReportedConnection, reportRetransmissions } from "./reports.ts";
 import { add } from "../../sequence.ts";
 import { maximumTimeout } from "./rtt.ts";
 import { Mark } from "./scoreboard.ts";
 import type { Sender } from "./send.ts";
 import { State } from "./state.ts";
-import type { ConnectionSettings, Failure } from "./user.ts";
+import type { Failure } from "./user.ts";
 
 /** How long an acknowledgement may be delayed, in milliseconds (RFC 9293 section 3.8.6.3 allows 500). */
 export const acknowledgementDelay = 40;
@@ -25,8 +25,14 @@ export const acknowledgementDelay = 40;
 /** How long a peer may delay acknowledgements, as tail loss probes allow for it, in milliseconds (RFC 8985: WCDelAckT). */
 const peerAcknowledgementDelay = 200;
 
-/** Retransmissions of one segment until the connection is given up: R2 of RFC 9293 section 3.8.3. */
+/** Retransmissions of one segment until the connection is given up: R2 of RFC 9293 section 3.8.3 (SHLD-11: 100 s). */
 const maximumRetransmissions = 15;
+
+/**
+ * Retransmissions of one segment after which the network layer and the user are told: R1 of RFC 9293 section 3.8.3
+ * (SHLD-10: at least three).
+ */
+const reportedRetransmissions = 3;
 
 /** Retransmissions of our SYN and ACK until the embryonic connection is given up. */
 const maximumSynAckRetransmissions = 5;
@@ -47,25 +53,17 @@ const orphanTimeout = 60_000;
 const abandonedStallTimeout = 300_000;
 
 /** A connection, as far as its timers know it. */
-export interface TimedConnection {
+export interface TimedConnection extends ReportedConnection {
   /** What all connections share. */
   readonly context: Pick<TcpContext<never>, "counters" | "sampleFor">;
   /** The sending half. */
   readonly sender: Sender;
-  /** The receiving half. */
-  readonly receiver: Receiver;
-  /** Its settings. */
-  readonly settings: Readonly<ConnectionSettings>;
-  /** Where it stands. */
-  readonly state: State;
   /** Whether selective acknowledgements are in use. */
   readonly selective: boolean;
   /** Whether its user has closed it and wants no more data. */
   readonly abandoned: boolean;
   /** Whether it is over. */
   readonly finished: boolean;
-  /** When the last segment arrived, in milliseconds. */
-  readonly lastReceivedAt: number;
   /** Sends an empty segment that acknowledges what has been received. */
   sendAck(): void;
   /** Sends the SYN, or the SYN and ACK, again, which was not answered in time. */
@@ -81,7 +79,7 @@ export interface TimedConnection {
   /** Ends the connection. */
   finish(failure: Failure | null): void;
   /** Ends the connection at once and tells the peer by RST. */
-  abort(failure: Failure | null): void;
+  abort(failure?: Failure | null): void;
 }
 
 /** The timers of one connection. */
@@ -256,6 +254,7 @@ export class ConnectionTimers {
     const refused = state >= State.established && sender.sndWnd === 0;
     const unanswered = refused ? this.#unansweredProbes++ : this.#retransmissions++;
     if (unanswered >= limit) return connection.giveUp(`no answer after ${unanswered} retransmissions`);
+    if (unanswered === reportedRetransmissions) reportRetransmissions(connection, unanswered);
     sender.rtt.backOff();
     if (state < State.established) {
       connection.synTimedOut();

@@ -5,9 +5,11 @@
  * @module
  */
 
+import type { ErrorName } from "../../errors.ts";
 import { ErrorKind } from "../../protocol.ts";
 import { before } from "../../sequence.ts";
 import type { Connection } from "./connection.ts";
+import { describeNetworkError, reportNetworkError } from "./reports.ts";
 import { State } from "./state.ts";
 
 /**
@@ -20,11 +22,14 @@ export function networkErrorArrives(connection: Connection, kind: ErrorKind, seq
   if (before(sequence, sender.sndUna)) return;
   if (!before(sequence, sender.sndNxt) && !(sender.probed && sequence === sender.sndNxt)) return;
   if (kind === ErrorKind.packetTooBig) return packetTooBig(connection, mtu);
-  // RFC 5461: while connecting, an unreachable peer is an answer; later it is a passing trouble.
-  if (connection.state >= State.established || kind === ErrorKind.timeExceeded) return;
-  if (!connection.context.options.heedNetworkErrors) return;
-  if (connection.passive && !connection.openedFast) connection.finish(null);
-  else unreachable(connection, kind);
+  // RFC 5461: while connecting, an unreachable peer is an answer; later it is a passing trouble (RFC 9293 section
+  // 3.9.2.2: MUST-56). RFC 5927 section 5.2: that holds for "hard" errors too (SHLD-26), since anybody can send them.
+  const error = connection.state < State.established && connection.context.options.heedNetworkErrors
+    ? endOfHandshake(kind)
+    : null;
+  if (error === null) reportNetworkError(connection, kind);
+  else if (connection.passive && !connection.openedFast) connection.finish(null);
+  else connection.fail(error, describeNetworkError(kind));
 }
 
 /** RFC 1191 section 6, RFC 5927 section 7: a smaller path MTU. */
@@ -41,18 +46,19 @@ function packetTooBig(connection: Connection, mtu: number): void {
   connection.queueFlush();
 }
 
-function unreachable(connection: Connection, kind: ErrorKind): void {
+/** The error with which a handshake ends of which the network reports this; null if it goes on. */
+function endOfHandshake(kind: ErrorKind): ErrorName | null {
   switch (kind) {
     case ErrorKind.networkUnreachable:
-      return connection.fail("NetworkUnreachable", "A router reports that the network cannot be reached");
+      return "NetworkUnreachable";
     case ErrorKind.hostUnreachable:
-      return connection.fail("HostUnreachable", "A router reports that the host cannot be reached");
     case ErrorKind.neighborUnreachable:
-      return connection.fail("HostUnreachable", "The next hop does not answer on the link");
     case ErrorKind.prohibited:
-      return connection.fail("HostUnreachable", "A router reports that the connection is prohibited");
+      return "HostUnreachable";
     case ErrorKind.protocolUnreachable:
     case ErrorKind.portUnreachable:
-      return connection.fail("ConnectionRefused", "The peer reports that the port cannot be reached");
+      return "ConnectionRefused";
+    default:
+      return null;
   }
 }

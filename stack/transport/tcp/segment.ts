@@ -6,7 +6,15 @@
 
 import type { Packet } from "../../packet.ts";
 import { add } from "../../sequence.ts";
-import { acknowledgementNumber, Flag, flags, headerBytes, sequenceNumber, windowField } from "./header.ts";
+import {
+  acknowledgementNumber,
+  Flag,
+  flags,
+  headerBytes,
+  sequenceNumber,
+  urgentPointer,
+  windowField,
+} from "./header.ts";
 import { TcpOptions } from "./options.ts";
 
 /** The fields of the segment under treatment. One object is made and filled again for each segment. */
@@ -63,6 +71,16 @@ export class Segment {
   /** Whether RST is set. */
   get rst(): boolean {
     return (this.flags & Flag.rst) !== 0;
+  }
+
+  /** Whether URG is set. */
+  get urg(): boolean {
+    return (this.flags & Flag.urg) !== 0;
+  }
+
+  /** How far behind its first byte urgent data end; counts only when `urg` is set. */
+  get urgentPointer(): number {
+    return urgentPointer(this.packet.view, this.packet.transportAt);
   }
 
   /** SEG.LEN: data, SYN and FIN. */

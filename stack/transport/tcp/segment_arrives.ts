@@ -15,6 +15,7 @@ import type { Connection } from "./connection.ts";
 import { agreesToEcn, asksForEcn, Ecn } from "./ecn.ts";
 import { Flag } from "./header.ts";
 import { RecoveryState } from "./recovery.ts";
+import { noteUrgent } from "./reports.ts";
 import type { Segment } from "./segment.ts";
 import type { Sender } from "./send.ts";
 import { State } from "./state.ts";
@@ -141,6 +142,7 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   if (sender.updateWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment))) {
     connection.queueFlush();
   }
+  if (segment.urg) noteUrgent(connection, segment);
   if (segment.length > 0 || segment.fin) takeText(connection, segment);
 }
 

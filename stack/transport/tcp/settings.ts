@@ -25,7 +25,7 @@ export const defaultSettings: Readonly<ConnectionSettings> = Object.freeze({
   initialReceiveWindow: 65535,
   quickAcknowledgements: 16,
   initialTimeout,
-  synRetransmissions: 6,
+  synRetransmissions: 7,
   minimumTimeout,
   maximumSegmentBytes: 0,
   congestionControl: null,

@@ -24,6 +24,11 @@ export interface TcpTrace {
    * one that was sent again already.
    */
   lost?(connection: UserConnection, start: number, end: number): void;
+  /**
+   * Something has happened that does not end the connection, told as one sentence (RFC 9293 section 3.9.1.8): the network
+   * reports an error, the peer does not answer retransmissions, or it sends urgent data.
+   */
+  report?(connection: UserConnection, report: string): void;
 }
 
 /**
@@ -59,6 +64,9 @@ export function combineTraces(...traces: TcpTrace[]): TcpTrace {
     },
     lost: (connection, start, end) => {
       for (const trace of traces) trace.lost?.(connection, start, end);
+    },
+    report: (connection, report) => {
+      for (const trace of traces) trace.report?.(connection, report);
     },
   };
 }

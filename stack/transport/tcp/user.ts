@@ -84,7 +84,7 @@ export interface ConnectionSettings {
   initialTimeout: number;
   /**
    * How often our SYN is sent again, each time after twice as long, until connecting is given up (RFC 9293
-   * section 3.8.3). Default 6: after 127 s.
+   * section 3.8.3). Default 7: after 247 s, as three minutes are the least.
    */
   synRetransmissions: number;
   /** Smallest retransmission time-out in milliseconds. Default 200. */
@@ -170,6 +170,11 @@ export interface TcpInfo {
   receiveQueued: number;
   /** Bytes that wait in the receive buffer behind a hole. */
   receiveOutOfOrder: number;
+  /**
+   * Bytes that are still to be read, come or not, until the end of what the peer marks as urgent (RFC 9293
+   * section 3.8.5); 0 without any. They are delivered in their place.
+   */
+  receiveUrgent: number;
   /** Payload bytes sent for the first time. */
   bytesSent: number;
   /** Payload bytes sent again. */
@@ -192,6 +197,11 @@ export interface TcpInfo {
   segmentsOutOfOrder: number;
   /** Acknowledgements received that only repeat the last one (RFC 5681 section 2). */
   duplicateAcks: number;
+  /**
+   * What the network has reported about the connection since the peer was last heard from, as one sentence; null for
+   * nothing. It did not end the connection (RFC 9293 section 3.9.2.2).
+   */
+  networkError: string | null;
   /** Whether what we sent has arrived in another order (RFC 8985 section 6.2). */
   reorderingSeen: boolean;
   /** Whether timestamps are in use (RFC 7323). */

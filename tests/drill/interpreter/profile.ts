@@ -125,6 +125,7 @@ const habits = {
   linux: [
     ["receive-buffer", String(15 * 1024 * 1024)],
     ["tcp_ecn", "0"],
+    ["tcp_syn_retries", "6"],
     ["tcp_fastopen", String(FastOpenBits.client | FastOpenBits.server | FastOpenBits.allListeners)],
     ["tcp_fastopen_key", usualFastOpenKey],
   ],

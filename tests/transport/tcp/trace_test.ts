@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { ErrorKind } from "../../../stack/protocol.ts";
 import { State } from "../../../stack/transport/tcp/state.ts";
 import { combineTraces, type TcpTrace } from "../../../stack/transport/tcp/trace.ts";
 import { tcpTest } from "./harness.ts";
@@ -10,6 +11,7 @@ function notingTrace(notes: string[], name: string): TcpTrace {
     updated: () => notes.push(`${name}: updated`),
     state: (_, from, to) => notes.push(`${name}: ${from} to ${to}`),
     lost: () => notes.push(`${name}: lost`),
+    report: (_, report) => notes.push(`${name}: ${report}`),
   };
 }
 
@@ -30,6 +32,9 @@ tcpTest("a combined trace tells all of them, in their order", (t) => {
   for (let repeat = 0; repeat < 3; repeat++) t.receives(". 1:1(0) ack 1 win 20000");
   assertEquals(notes.filter((note) => note.endsWith("lost")), ["one: lost", "other: lost"]);
   t.takeSent();
+  notes.length = 0;
+  t.reports(ErrorKind.networkUnreachable, ". 1:9(8) ack 1");
+  assertEquals(notes, ["one", "other"].map((name) => `${name}: A router reports that the network cannot be reached`));
   t.tcp.trace = null;
 });
 
