@@ -67,7 +67,10 @@ export function networkErrorOf(connection: UserConnection & { readonly lastRecei
 }
 
 /** Why a connection is given up, with what the network says about it, if anything. */
-export function withNetworkError(connection: UserConnection & { readonly lastReceivedAt: number }, why: string): string {
+export function withNetworkError(
+  connection: UserConnection & { readonly lastReceivedAt: number },
+  why: string,
+): string {
   const error = networkErrorOf(connection);
   return error === null ? why : `${why} (${error})`;
 }
