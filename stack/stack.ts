@@ -11,8 +11,9 @@ import { makeError } from "./errors.ts";
 import { EventLoop } from "./event_loop.ts";
 import { ProtocolGraph } from "./graph.ts";
 import type { Device } from "./link/device.ts";
+import { Interfaces } from "./interfaces.ts";
 import { LoopbackDevice } from "./link/loopback.ts";
-import { Nic } from "./link/nic.ts";
+import type { Nic } from "./link/nic.ts";
 import type { Logger } from "./logger.ts";
 import type { Neighbors } from "./network/neighbors.ts";
 import { Routes } from "./network/routes.ts";
@@ -93,12 +94,12 @@ export class Stack implements AsyncDisposable {
   readonly #logger: Logger | null;
   readonly #random: Random;
   readonly #nics: Nic[] = [];
+  readonly #interfaces: Interfaces;
   readonly #graph: ProtocolGraph;
   readonly #work: StackWork;
   readonly #loop: EventLoop | null;
   readonly #hold: StackHold = new StackHold((held) => this.#loop?.hold(held));
   readonly #forwarders: Forwarders;
-  #pollsDevices = false;
   /** Aborted when the stack is closed: ends the runs of ping. */
   readonly #closing = new AbortController();
 
@@ -132,10 +133,11 @@ export class Stack implements AsyncDisposable {
       onError: (error) => this.#logger?.error(`Forwarding failed: ${messageOf(error)}`),
     });
 
-    this.#loop = options.eventLoop === false ? null : new EventLoop(this.#work, {
+    const interfaces = this.#interfaces = new Interfaces({ nics, graph, routes, pool, timers, logger: this.#logger });
+    this.#loop = interfaces.loop = options.eventLoop === false ? null : new EventLoop(this.#work, {
       clock: timers.clock,
       poller: new PortablePoller(),
-      devices: () => this.#devices(),
+      devices: () => interfaces.pollable,
       ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     });
     if (this.#loop !== null) timers.onEarlier = wake;
@@ -177,32 +179,7 @@ export class Stack implements AsyncDisposable {
    */
   attach(device: Device, options: AttachOptions = {}): Nic {
     this.#assertOpen("attach a device");
-    const prefixes = (options.addresses ?? []).map((text) => IpPrefix.parse(text));
-    const gateway = options.gateway === undefined ? null : IpAddress.parse(options.gateway);
-    if (gateway !== null && !prefixes.some((prefix) => prefix.contains(gateway))) {
-      throw new Error(`Cannot use the gateway ${gateway}: it lies in none of the subnets of "${device.name}"`);
-    }
-    const link = this.#graph.linkFor(device);
-    const nic = new Nic(this.#nics.length, options.name ?? device.name, device, link, options);
-    device.attach({
-      pool: this.pool,
-      headroom: this.#graph.headroom,
-      timers: this.timers,
-      offload: true,
-      wake: () => this.#loop?.wake(),
-      linkChanged: () => this.#linkChanged(nic),
-    });
-    if (device.share !== undefined) this.ports.share = device.share;
-    this.#nics.push(nic);
-    for (const prefix of prefixes) this.#graph.addresses.add(nic, prefix);
-    if (gateway !== null) this.routes.add({ prefix: anywhere(gateway), nic, gateway });
-    if (device.createPoller !== undefined && this.#loop !== null && !this.#pollsDevices) {
-      this.#pollsDevices = true;
-      this.#loop.usePoller(device.createPoller());
-    }
-    this.#loop?.wake();
-    this.#logger?.info(`Attached ${nic.name} (${prefixes.join(", ") || "no address"})`);
-    return nic;
+    return this.#interfaces.attach(device, options);
   }
 
   /**
@@ -371,16 +348,6 @@ export class Stack implements AsyncDisposable {
     await this.close();
   }
 
-  /** The devices that the event loop's poller can wait for. */
-  #devices(): Device[] {
-    return this.#nics.map(({ device }) => device).filter(({ descriptor }) => descriptor !== undefined);
-  }
-
-  #linkChanged(nic: Nic): void {
-    this.routes.touch();
-    this.#logger?.warn(`The link of ${nic.name} has changed`);
-  }
-
   /** A signal that is aborted with the one of `options`, if there is one, and when the stack is closed. */
   #withClosing({ signal }: { signal?: AbortSignal }): AbortSignal {
     const closing = this.#closing.signal;
@@ -390,11 +357,6 @@ export class Stack implements AsyncDisposable {
   #assertOpen(doing: string): void {
     if (this.#closing.signal.aborted) throw makeError("BadResource", `Cannot ${doing}: the stack has been closed`);
   }
-}
-
-/** The prefix that holds every address of a family. */
-function anywhere(like: IpAddress): IpPrefix {
-  return new IpPrefix(IpAddress.unspecified(like.family), 0);
 }
 
 function messageOf(error: unknown): string {

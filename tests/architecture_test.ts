@@ -13,7 +13,7 @@ const ranks: readonly (readonly [pattern: RegExp, rank: number])[] = [
   [/^stack\/socket\//, 4],
   // What looks at all layers, or drives them, from outside.
   [/^stack\/(describe|connection_log|snapshot)/, 5],
-  [/^stack\/(event_loop|portable_poller|stack_work)\.ts$/, 5],
+  [/^stack\/(event_loop|interfaces|portable_poller|stack_work)\.ts$/, 5],
   // The stack with all adaptors on board.
   [/^stack\/application\/full\.ts$/, 6.5],
   [/^stack\/application\//, 5],
