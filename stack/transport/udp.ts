@@ -206,25 +206,14 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
 
   /** Sends a copy of `payload`, which is not too long for one datagram. */
   send(payload: Uint8Array, session: UdpSession): void {
-    const packet = this.#pool.allocate(this.#headroom, payload.length);
-    if (packet === null) {
-      this.counters.noPacket++;
-      return;
-    }
-    packet.bytes.set(payload, packet.head);
-    packet.tail = packet.head + payload.length;
-    this.push(packet, session);
+    const packet = this.#packetOf(payload);
+    if (packet !== null) this.push(packet, session);
   }
 
   /** As {@linkcode UdpHost.loop}: the copy is what would arrive if the link sent it back. */
   loop(payload: Uint8Array, { path, sourcePort, destinationPort }: UdpSession): void {
-    const packet = this.#pool.allocate(this.#headroom, payload.length);
-    if (packet === null) {
-      this.counters.noPacket++;
-      return;
-    }
-    packet.bytes.set(payload, packet.head);
-    packet.tail = packet.head + payload.length;
+    const packet = this.#packetOf(payload);
+    if (packet === null) return;
     const at = packet.push(udpHeaderBytes);
     packet.view.setUint16(at + UdpOffset.sourcePort, sourcePort);
     packet.view.setUint16(at + UdpOffset.destinationPort, destinationPort);
@@ -238,6 +227,18 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     packet.nic = path.nic.index;
     packet.multicast = true;
     this.#deliverToAll(packet, at, packet.tail - at);
+  }
+
+  /** A packet with a copy of `payload`, or null where there is none to be had, which is counted. */
+  #packetOf(payload: Uint8Array): Packet | null {
+    const packet = this.#pool.allocate(this.#headroom, payload.length);
+    if (packet === null) {
+      this.counters.noPacket++;
+      return null;
+    }
+    packet.bytes.set(payload, packet.head);
+    packet.tail = packet.head + payload.length;
+    return packet;
   }
 
   /** Prepends the header, with its checksum, and hands the packet to the network. Consumes the packet. */
