@@ -81,6 +81,8 @@ class Client {
     const conn = this.#conn;
     const sent = new TextEncoder().encode(greeting);
     this.#print(`\n== Echo ${round} of ${rounds}: the client sends "${greeting}"`);
+    // Between two turns of the event loop a segment leaves at once; within one it would wait for the turn's end.
+    await new Promise((resolve) => setTimeout(resolve));
     const written = conn.write(sent);
     this.showSendWindow("the segment is on its way");
     await written;
