@@ -6,20 +6,11 @@
 
 import type { Logger } from "../mod.ts";
 import { createHttpClient, fetch } from "../stack/application/http.ts";
-import {
-  errorLine,
-  ExitCode,
-  InvalidValue,
-  type Option,
-  type Program,
-  runProgram,
-  toggle,
-  UsageError,
-  type Values,
-} from "./cli.ts";
+import { errorLine, ExitCode, InvalidValue, runProgram, toggle, UsageError } from "./cli.ts";
+import type { Option, Program, Values } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
 import { openBody } from "./fetch/files.ts";
-import { logLevel, startLogging } from "./logging.ts";
+import { quietLogLevel, startLogging } from "./logging.ts";
 import { chooseNameServers, createResolver, dnsOption } from "./names.ts";
 import { type Session, withLoopback, withStack } from "./session.ts";
 import { Output } from "./transfer/output.ts";
@@ -52,11 +43,7 @@ const options = {
   "max-time": optional("m", "TIME", "How long everything may take, like 5 or 500ms", duration(1)),
   dns: dnsOption,
   ...deviceOptions,
-  "log-level": {
-    ...logLevel,
-    fallback: "warn" as const,
-    help: logLevel.help.replace("default: info", "default: warn"),
-  },
+  "log-level": quietLogLevel,
 };
 
 const program: Program<typeof options> = {
@@ -149,8 +136,15 @@ function reasonOf(error: unknown, url: URL, values: Values<typeof options>): Err
     return new Error(`Cannot fetch ${url}: there was no answer within ${values["max-time"] ?? 10_000} ms`);
   }
   const text = errorLine(inner);
+  if (text === "bad port") return new Error(`Cannot fetch ${url}: ${blockedPort(url, values)}`);
   const hint = /^Cannot trust /.test(text) ? "; give --cacert FILE, or --insecure to take any" : "";
   return new Error(`Cannot fetch ${url}: ${text.replace(/^Cannot /, "cannot ")}${hint}`);
+}
+
+/** Why a port was refused, which may be that of a URL that was redirected to. */
+function blockedPort({ port }: URL, { location }: Values<typeof options>): string {
+  const which = port === "" || location ? "a port there" : `port ${port}`;
+  return `${which} belongs to another protocol, and the Fetch standard lets nobody speak HTTP to it; use another port`;
 }
 
 async function run(values: Values<typeof options>, operand: string | null, logger: Logger): Promise<number> {

@@ -297,6 +297,12 @@ kernelTest(
     }),
 );
 
+Deno.test("fetch names the port that the Fetch standard blocks, and says why", async () => {
+  const { code, output, errors } = await runToEnd("fetch", "http://127.0.0.1:6667/");
+  assertEquals([code, output, errors.length], [1, [], 1]);
+  assertStringIncludes(errors[0]!, "Cannot fetch http://127.0.0.1:6667/: port 6667 belongs to another protocol");
+});
+
 kernelTest("fetch ends by Ctrl-C while nobody answers, and leaves no device behind", async () => {
   await using program = RunningProgram.start("fetch", "--control", "none", "--log-level", "info", "http://192.0.2.77/");
   await program.line(/Attached tap0/);
