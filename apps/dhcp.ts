@@ -18,7 +18,7 @@ import { identityFor } from "./dhcp/address.ts";
 import { LeaseFile } from "./dhcp/lease_file.ts";
 import { bindingLine, leaseJson, leaseLines } from "./dhcp/report.ts";
 import { freeRange, serveOptions } from "./dhcp/serve_options.ts";
-import { logLevel, startLogging } from "./logging.ts";
+import { quietLogLevel, startLogging } from "./logging.ts";
 import { type InterfaceSession, type LinkSession, withInterface, withStack } from "./session.ts";
 import { duration, hostAddress } from "./values.ts";
 
@@ -48,11 +48,7 @@ const options = {
   "no-probe": toggle("Do not look for other users of an address: saves a client seconds, and a server half a second"),
   ...serveOptions,
   ...deviceOptions,
-  "log-level": {
-    ...logLevel,
-    fallback: "warn" as const,
-    help: logLevel.help.replace("default: info", "default: warn"),
-  },
+  "log-level": quietLogLevel,
 };
 
 type DhcpValues = Values<typeof options>;

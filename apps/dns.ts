@@ -10,7 +10,7 @@ import { ExitCode, type Program, runProgram, UsageError, type Values } from "./c
 import { deviceOptions } from "./device.ts";
 import { parseQuery, type WrittenQuery } from "./dns/question.ts";
 import { formatAnswer, formatData } from "./dns/report.ts";
-import { logLevel, startLogging } from "./logging.ts";
+import { quietLogLevel, startLogging } from "./logging.ts";
 import { chooseNameServers, dnsOption, readHosts } from "./names.ts";
 import { type LinkSession, withStack } from "./session.ts";
 import { duration, port, wholeNumber } from "./values.ts";
@@ -43,11 +43,7 @@ const options = {
     parse: wholeNumber(1, 10),
   },
   ...deviceOptions,
-  "log-level": {
-    ...logLevel,
-    fallback: "warn" as const,
-    help: logLevel.help.replace("default: info", "default: warn"),
-  },
+  "log-level": quietLogLevel,
 };
 
 const program: Program<typeof options> = {

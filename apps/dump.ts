@@ -6,37 +6,26 @@
 
 import { capture, type Device, type Logger, openPacketSocket } from "../mod.ts";
 import { CaptureReader } from "../stack/link/pcap_reader.ts";
-import {
-  ExitCode,
-  InvalidValue,
-  type Option,
-  type Program,
-  runProgram,
-  toggle,
-  UsageError,
-  type Values,
-} from "./cli.ts";
+import { ExitCode, InvalidValue, runProgram, toggle, UsageError } from "./cli.ts";
+import type { Program, Values } from "./cli.ts";
+import { fileOption } from "./common_options.ts";
 import { deviceOptions } from "./device.ts";
 import { openCapture, showCapture } from "./dump/capture_stream.ts";
 import { type Filter, parseFilter } from "./dump/filter.ts";
 import { Viewer } from "./dump/viewer.ts";
 import { Interruption } from "./interruption.ts";
-import { logLevel, startLogging } from "./logging.ts";
+import { quietLogLevel, startLogging } from "./logging.ts";
 import { openLinkOrTunnel, type Session, withLink, withLoopback } from "./session.ts";
 import { wholeNumber } from "./values.ts";
 
 /** All of any frame. */
 const wholeFrames = 262_144;
 
-function file(letter: string, help: string): Option<string | null> {
-  return { letter, placeholder: "FILE", help, fallback: null, parse: (text) => text };
-}
-
 const { guard: _guard, pcap: _pcap, snaplen: _snaplen, ...ownDevice } = deviceOptions;
 
 const options = {
-  read: file("r", "Read a capture, pcap or pcapng, instead of a device; - for standard input"),
-  write: file("w", "Write the frames as pcapng instead of printing them; - for standard output"),
+  read: fileOption("r", "Read a capture, pcap or pcapng, instead of a device; - for standard input"),
+  write: fileOption("w", "Write the frames as pcapng instead of printing them; - for standard output"),
   snaplen: {
     letter: "s",
     placeholder: "BYTES",
@@ -60,7 +49,7 @@ const options = {
   json: toggle("One JSON object for each frame"),
   ...ownDevice,
   interface: { ...deviceOptions.interface, letter: "i", help: "Watch an interface that the host has, like eth0" },
-  "log-level": { ...logLevel, fallback: "warn" as const, help: logLevel.help.replace(": info)", ": warn)") },
+  "log-level": quietLogLevel,
 };
 
 const program: Program<typeof options> = {

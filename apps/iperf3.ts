@@ -4,16 +4,8 @@
  * @module
  */
 
-import {
-  ExitCode,
-  InvalidValue,
-  type Option,
-  type Program,
-  runProgram,
-  toggle,
-  UsageError,
-  type Values,
-} from "./cli.ts";
+import { ExitCode, InvalidValue, runProgram, toggle, UsageError } from "./cli.ts";
+import type { Option, Program, Values } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
 import { runClient } from "./iperf3/client.ts";
 import { JsonReport } from "./iperf3/json_report.ts";
@@ -21,7 +13,7 @@ import type { TestSettings } from "./iperf3/protocol.ts";
 import { TextReport } from "./iperf3/report.ts";
 import { runServer } from "./iperf3/server.ts";
 import { bitrate, byteAmount } from "./iperf3/units.ts";
-import { logLevel, startLogging } from "./logging.ts";
+import { quietLogLevel, startLogging } from "./logging.ts";
 import { withStack } from "./session.ts";
 import { duration, hostAddress, port, wholeNumber } from "./values.ts";
 
@@ -77,11 +69,7 @@ const options = {
   "one-off": toggle("Serve one test and exit", "1"),
   json: toggle("Print JSON in iperf3's form", "J"),
   ...deviceOptions,
-  "log-level": {
-    ...logLevel,
-    fallback: "warn" as const,
-    help: logLevel.help.replace("default: info", "default: warn"),
-  },
+  "log-level": quietLogLevel,
 };
 
 const program: Program<typeof options> = {

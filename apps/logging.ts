@@ -26,6 +26,13 @@ export const logLevel: Option<LogLevel> = {
   },
 };
 
+/** The same for programs whose output is what they were asked for. */
+export const quietLogLevel: Option<LogLevel> = {
+  ...logLevel,
+  help: logLevel.help.replace("(default: info)", "(default: warn)"),
+  fallback: "warn",
+};
+
 const format = getTextFormatter({
   timestamp: "time",
   lineEnding: "lf",

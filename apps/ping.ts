@@ -7,7 +7,7 @@
 import type { IpAddress, Logger, PingEvent, Stack } from "../mod.ts";
 import { ExitCode, InvalidValue, type Program, runProgram, toggle, UsageError, type Values } from "./cli.ts";
 import { deviceOptions } from "./device.ts";
-import { logLevel, startLogging } from "./logging.ts";
+import { quietLogLevel, startLogging } from "./logging.ts";
 import { formatHeading, formatTime, PingStatistics } from "./ping_report.ts";
 import { withLoopback, withStack } from "./session.ts";
 import { printLine } from "./transfer/output.ts";
@@ -52,11 +52,7 @@ const options = {
   },
   quiet: toggle("Print the first line and the summary only", "q"),
   ...deviceOptions,
-  "log-level": {
-    ...logLevel,
-    fallback: "warn" as const,
-    help: logLevel.help.replace("default: info", "default: warn"),
-  },
+  "log-level": quietLogLevel,
 };
 
 const program: Program<typeof options> = {

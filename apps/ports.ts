@@ -5,16 +5,8 @@
  */
 
 import { CryptoRandom, SeededRandom, Stack } from "../mod.ts";
-import {
-  ExitCode,
-  InvalidValue,
-  type Option,
-  type Program,
-  runProgram,
-  toggle,
-  UsageError,
-  type Values,
-} from "./cli.ts";
+import { ExitCode, InvalidValue, runProgram, toggle, UsageError } from "./cli.ts";
+import type { Option, Program, Values } from "./cli.ts";
 import { formatTable } from "./netstat/tables.ts";
 import { PortSteps } from "./ports/manager.ts";
 import { parseRequest } from "./ports/request.ts";

@@ -6,21 +6,16 @@
 
 import type { Logger, TcpConn } from "../mod.ts";
 import { ExitCode, InvalidValue, type Program, runProgram, UsageError, type Values } from "./cli.ts";
+import { sourcePort } from "./common_options.ts";
 import { startLogging } from "./logging.ts";
 import { type LinkSession, withStack } from "./session.ts";
 import { Input } from "./transfer/input.ts";
 import { Output } from "./transfer/output.ts";
 import { lingerOnBadLink, portFrom, transfer, transferOptions } from "./transfer/tcp_options.ts";
-import { hostAddress, port } from "./values.ts";
+import { hostAddress } from "./values.ts";
 
 const options = {
-  "source-port": {
-    letter: "p",
-    placeholder: "N",
-    help: "Our port (default: the stack chooses)",
-    fallback: 0,
-    parse: port,
-  },
+  "source-port": sourcePort,
   ...transferOptions,
 };
 

@@ -6,6 +6,7 @@
 
 import { type DatagramConn, IpAddress, type Logger } from "../mod.ts";
 import { errorLine, ExitCode, InvalidValue, type Program, runProgram, toggle, UsageError, type Values } from "./cli.ts";
+import { sourcePort } from "./common_options.ts";
 import { datagramsOf } from "./datagrams/lines.ts";
 import { aborted, datagramLine, datagramOptions, Idle } from "./datagrams/udp_options.ts";
 import { startLogging } from "./logging.ts";
@@ -13,17 +14,11 @@ import { type LinkSession, withStack } from "./session.ts";
 import { Input } from "./transfer/input.ts";
 import { Output } from "./transfer/output.ts";
 import { portFrom } from "./transfer/tcp_options.ts";
-import { hostAddress, port } from "./values.ts";
+import { hostAddress } from "./values.ts";
 
 const options = {
   broadcast: toggle("Allow HOST to be a broadcast address: whoever answers is printed", "b"),
-  "source-port": {
-    letter: "p",
-    placeholder: "N",
-    help: "Our port (default: the stack chooses)",
-    fallback: 0,
-    parse: port,
-  },
+  "source-port": sourcePort,
   ...datagramOptions,
 };
 

@@ -6,7 +6,7 @@
 
 import { type Option, toggle } from "../cli.ts";
 import { deviceOptions } from "../device.ts";
-import { logLevel } from "../logging.ts";
+import { quietLogLevel } from "../logging.ts";
 import { duration, wholeNumber } from "../values.ts";
 import { mostDatagramBytes } from "./lines.ts";
 
@@ -28,7 +28,7 @@ export const datagramOptions = {
   },
   json: toggle("Print each datagram as one JSON object with sender, length and text"),
   ...deviceOptions,
-  "log-level": { ...logLevel, fallback: "warn" as const, help: logLevel.help.replace(": info)", ": warn)") },
+  "log-level": quietLogLevel,
 } as const;
 
 /** A received datagram as one line of JSON. */

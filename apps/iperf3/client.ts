@@ -16,8 +16,8 @@ import {
   type TestSettings,
   toParameters,
 } from "./protocol.ts";
-import type { Outcome, Report } from "./report.ts";
-import { TestRun } from "./run.ts";
+import type { Report } from "./report.ts";
+import { type Outcome, TestRun } from "./run.ts";
 import { connectionSettings, type DataStream, Quota, TcpStream } from "./stream.ts";
 
 /** What a client does. */
@@ -198,15 +198,7 @@ class Client {
   }
 
   #reportOutcome(): Outcome {
-    const run = this.#startedRun();
-    run.end();
-    const outcome: Outcome = {
-      settings: run.settings,
-      totals: run.totals(),
-      peer: this.#peer,
-      processor: run.processorShare,
-      congestionControl: run.streams[0]?.congestionControl ?? null,
-    };
+    const outcome = this.#startedRun().outcome(this.#peer);
     this.#options.report.outcome(outcome);
     return outcome;
   }

@@ -5,8 +5,8 @@
  */
 
 import type { TestSettings } from "./protocol.ts";
-import { type Outcome, type Report, type Side, sideOf, total } from "./report.ts";
-import type { Sample } from "./run.ts";
+import { type Report, type Side, sideOf, total } from "./report.ts";
+import type { Outcome, Sample } from "./run.ts";
 import type { DataStream } from "./stream.ts";
 
 /** Collects what is told of a test and prints it when the test has ended. */

@@ -4,24 +4,10 @@
  * @module
  */
 
-import type { StreamResult, TestResults, TestSettings } from "./protocol.ts";
-import type { ProcessorShare, Sample } from "./run.ts";
+import type { StreamResult, TestSettings } from "./protocol.ts";
+import type { Outcome, Sample } from "./run.ts";
 import type { DataStream } from "./stream.ts";
 import { formatBytes, formatRate } from "./units.ts";
-
-/** What both sides know of a test when it has ended. */
-export interface Outcome {
-  /** The test. */
-  readonly settings: TestSettings;
-  /** What this side has counted, for each stream. */
-  readonly totals: readonly Sample[];
-  /** What the peer has counted; null if it went away before it said so. */
-  readonly peer: TestResults | null;
-  /** This side's processor time. */
-  readonly processor: ProcessorShare;
-  /** This side's congestion control algorithm, of TCP. */
-  readonly congestionControl: string | null;
-}
 
 /** Who is told of a test. */
 export interface Report {

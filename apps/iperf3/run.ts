@@ -36,6 +36,20 @@ export interface ProcessorShare {
   readonly system: number;
 }
 
+/** What both sides know of a test when it has ended. */
+export interface Outcome {
+  /** The test. */
+  readonly settings: TestSettings;
+  /** What this side has counted, for each stream. */
+  readonly totals: readonly Sample[];
+  /** What the peer has counted; null if it went away before it said so. */
+  readonly peer: TestResults | null;
+  /** This side's processor time. */
+  readonly processor: ProcessorShare;
+  /** This side's congestion control algorithm, of TCP. */
+  readonly congestionControl: string | null;
+}
+
 /** A running test, from TEST_RUNNING to TEST_END. */
 export class TestRun {
   /** The streams, in the order in which they were opened. */
@@ -143,6 +157,18 @@ export class TestRun {
         start_time: 0,
         end_time: sample.end,
       })),
+    };
+  }
+
+  /** Ends the test, and says what both sides know of it; `peer` is what the other one has counted, if it said so. */
+  outcome(peer: TestResults | null): Outcome {
+    this.end();
+    return {
+      settings: this.settings,
+      totals: this.totals(),
+      peer,
+      processor: this.processorShare,
+      congestionControl: this.streams[0]?.congestionControl ?? null,
     };
   }
 

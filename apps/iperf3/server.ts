@@ -17,7 +17,7 @@ import {
   type TestResults,
   type TestSettings,
 } from "./protocol.ts";
-import type { Outcome, Report } from "./report.ts";
+import type { Report } from "./report.ts";
 import { TestRun } from "./run.ts";
 import { connectionSettings, type DataStream, pause, Quota, TcpStream } from "./stream.ts";
 
@@ -168,12 +168,12 @@ class ServerTest {
       this.#peer = parseResults(await this.#control.receiveJson("results"));
       await this.#control.sendJson(run.results());
       await this.#control.sendState(State.displayResults);
-      this.#reportOutcome(run);
+      report.outcome(run.outcome(this.#peer));
       // The client has all it needs: whether it says so in good order changes nothing.
       await within(patience, this.#control.receiveState(), "the client's end").catch(() => {});
     } catch (error) {
       await this.#excuse(error);
-      if (this.#run !== null && this.#peer === null) this.#reportOutcome(this.#run);
+      if (this.#run !== null && this.#peer === null) report.outcome(this.#run.outcome(null));
       throw error;
     } finally {
       signal.removeEventListener("abort", interrupted);
@@ -265,17 +265,5 @@ class ServerTest {
   #added(stream: DataStream): void {
     this.#streams.push(stream);
     if (this.#streams.length === this.#settings!.parallel) this.#complete.resolve();
-  }
-
-  #reportOutcome(run: TestRun): void {
-    run.end();
-    const outcome: Outcome = {
-      settings: run.settings,
-      totals: run.totals(),
-      peer: this.#peer,
-      processor: run.processorShare,
-      congestionControl: run.streams[0]?.congestionControl ?? null,
-    };
-    this.#options.report.outcome(outcome);
   }
 }

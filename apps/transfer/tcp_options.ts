@@ -5,7 +5,8 @@
  */
 
 import type { Logger, Stack, TcpConn } from "../../mod.ts";
-import { errorLine, InvalidValue, type Option, toggle, UsageError, type Values } from "../cli.ts";
+import { errorLine, InvalidValue, toggle, UsageError, type Values } from "../cli.ts";
+import { fileOption } from "../common_options.ts";
 import { deviceOptions } from "../device.ts";
 import { logLevel } from "../logging.ts";
 import { duration, port } from "../values.ts";
@@ -14,15 +15,10 @@ import type { Output } from "./output.ts";
 import { relay } from "./relay.ts";
 import { Tally } from "./tally.ts";
 
-/** The name of a file, or `-`. */
-function file(letter: string, help: string): Option<string | null> {
-  return { letter, placeholder: "FILE", help, fallback: null, parse: (text) => text };
-}
-
 /** The options of both programs. */
 export const transferOptions = {
-  input: file("i", "Send this file instead of standard input"),
-  output: file("o", "Write what is received to this file instead of standard output"),
+  input: fileOption("i", "Send this file instead of standard input"),
+  output: fileOption("o", "Write what is received to this file instead of standard output"),
   wait: {
     letter: "w",
     placeholder: "TIME",
