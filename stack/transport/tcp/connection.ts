@@ -12,7 +12,7 @@ import type { Flow } from "../flow_table.ts";
 import type { PortReservation } from "../ports.ts";
 import { AckNeed } from "./ack_policy.ts";
 import { connectionInfo } from "./connection_info.ts";
-import { ConnectionTimers, type TimedConnection } from "./connection_timers.ts";
+import type { ConnectionTimers, TimedConnection } from "./connection_timers.ts";
 import type { TcpContext } from "./context.ts";
 import { ControlBlock } from "./control_block.ts";
 import { ecnSetup } from "./ecn.ts";
@@ -43,8 +43,6 @@ export class Connection extends ControlBlock
   implements UserConnection, Flow<Connection>, TimedConnection, SegmentSource {
   /** What all connections of a stack share. */
   declare readonly context: TcpContext<Connection>;
-  /** Its timers. */
-  readonly timers: ConnectionTimers;
   /** Managed by the flow table. */
   nextFlow: Connection | null = null;
   /** Managed by the flow table. */
@@ -66,6 +64,8 @@ export class Connection extends ControlBlock
   #failure: Failure | null = null;
   #finished = false;
   #strayAcks: TokenBucket | null = null;
+  /** Its timers; null while it waits for nothing. */
+  #timers: ConnectionTimers | null = null;
 
   /** A connection that has not begun. */
   constructor(
@@ -78,7 +78,6 @@ export class Connection extends ControlBlock
     initialSequence: number = context.initialSequence.next(local, remote),
   ) {
     super(context, local, remote, path, settings, passive, initialSequence);
-    this.timers = new ConnectionTimers(this, context.timers);
   }
 
   /** Where it stands. */
@@ -123,7 +122,7 @@ export class Connection extends ControlBlock
     const flags = this.context.options.ecn === "request" ? Flag.syn | ecnSetup : Flag.syn;
     this.sender.sendSyn(flags, this.now, dataBytes);
     if (fastOpen !== null) fastOpen.option = null;
-    this.timers.update();
+    this.updateTimers();
   }
 
   /** The Fast Open option of the SYN under way, or null for none. */
@@ -171,7 +170,7 @@ export class Connection extends ControlBlock
   established(): void {
     this.setState(State.established);
     this.fastOpen?.settle();
-    this.timers.update();
+    this.updateTimers();
     this.parent?.established(this);
     this.observer?.established();
     if (this.fastOpen?.shutdownWaits) this.shutdown();
@@ -180,7 +179,25 @@ export class Connection extends ControlBlock
   /** The peer has sent something that is certainly its own. */
   heardFrom(segment: Segment): void {
     this.lastReceivedAt = segment.arrivedAt;
-    this.timers.heard();
+    this.#timers?.heard();
+  }
+
+  /** How often the oldest segment has been sent again on a time-out. */
+  get retransmissions(): number {
+    return this.#timers?.retransmissions ?? 0;
+  }
+
+  /** The peer has acknowledged something new. */
+  progressed(): void {
+    this.#timers?.progressed();
+  }
+
+  /** As {@linkcode TimedConnection.updateTimers}. */
+  updateTimers(): void {
+    if (this.#finished) return;
+    const { spareTimers } = this.context;
+    const timers = this.#timers ??= spareTimers.take(this);
+    if (!timers.update()) this.#timers = spareTimers.recycle(timers);
   }
 
   /** Both sides have closed: waits for stray segments (RFC 9293 section 3.6.1), without keeping all this alive. */
@@ -261,7 +278,7 @@ export class Connection extends ControlBlock
       if (this.pausing) this.queueFlush();
     }
     if (this.receiver.acks.need === AckNeed.now) this.sendAck();
-    this.timers.update();
+    this.updateTimers();
     this.noteUpdate();
   }
 
@@ -335,7 +352,7 @@ export class Connection extends ControlBlock
       return this.finish(null);
     }
     this.shutdown();
-    this.timers.update();
+    this.updateTimers();
   }
 
   /** Ends the connection at once and tells the peer by RST; its user is told of `failure`. */
@@ -369,7 +386,7 @@ export class Connection extends ControlBlock
     if (this.#finished) return;
     this.#finished = true;
     this.#failure = failure;
-    this.timers.dispose();
+    this.#timers = this.context.spareTimers.recycle(this.#timers);
     this.fastOpen?.settle();
     this.sender.clear();
     if (this.abandoned) this.receiver.discard();
@@ -396,7 +413,7 @@ export class Connection extends ControlBlock
     // What waits goes at once when waiting is switched off, even if more is to be held back later.
     if (changes.noDelay && this.settings.cork) this.sender.sendCorked(this.now);
     else if (changes.noDelay || changes.cork === false) this.#output();
-    this.timers.update();
+    this.updateTimers();
   }
 
   /** What is known of it. */

@@ -1,15 +1,18 @@
 /**
- * The timers of a connection. One serves everything that waits for the peer's answer to what we sent: retransmission
- * (RFC 6298), reordering and tail loss (RFC 8985), closed windows (RFC 9293 section 3.8.6.1); of these only one is due
- * at a time, and none can be forgotten for another. One delays acknowledgements, one watches idle and ended
- * connections.
+ * The timers of a connection. One deadline serves everything that waits for the peer's answer to what we sent:
+ * retransmission (RFC 6298), reordering and tail loss (RFC 8985), closed windows (RFC 9293 section 3.8.6.1); of these only
+ * one is due at a time, and none can be forgotten for another. One delays acknowledgements, one watches idle and ended
+ * connections, one ends a cork. All of them share one place in the heap of timers.
+ *
+ * A connection that waits for nothing has none of this: what it had goes to the next that does.
  *
  * @module
  */
 
 import type { Timer, Timers } from "../../timers.ts";
 import { AckNeed } from "./ack_policy.ts";
-import type { TcpContext } from "./context.ts";
+import type { AckSample } from "./congestion/control.ts";
+import type { TcpCounters } from "./counters.ts";
 import { Flag } from "./header.ts";
 import { type ReportedConnection, reportRetransmissions } from "./reports.ts";
 import { add } from "../../sequence.ts";
@@ -55,7 +58,12 @@ const abandonedStallTimeout = 300_000;
 /** A connection, as far as its timers know it. */
 export interface TimedConnection extends ReportedConnection {
   /** What all connections share. */
-  readonly context: Pick<TcpContext<never>, "counters" | "sampleFor">;
+  readonly context: {
+    /** The counters. */
+    readonly counters: TcpCounters;
+    /** The shared sample object, filled with where `sender` stands. */
+    sampleFor(sender: Sender, bytes: number, now: number): AckSample;
+  };
   /** The sending half. */
   readonly sender: Sender;
   /** Whether selective acknowledgements are in use. */
@@ -64,6 +72,8 @@ export interface TimedConnection extends ReportedConnection {
   readonly abandoned: boolean;
   /** Whether it is over. */
   readonly finished: boolean;
+  /** Sets the timers to what is due next. To be called after everything that may change it. */
+  updateTimers(): void;
   /** Sends an empty segment that acknowledges what has been received. */
   sendAck(): void;
   /** Sends the SYN, or the SYN and ACK, again, which was not answered in time. */
@@ -82,19 +92,25 @@ export interface TimedConnection extends ReportedConnection {
   abort(failure?: Failure | null): void;
 }
 
-/** The timers of one connection. */
+/** Whom timers serve that are not in use. */
+const nobody = null as unknown as TimedConnection;
+
+/** The timers of one connection at a time. */
 export class ConnectionTimers {
-  readonly #connection: TimedConnection;
-  static readonly #onTransmit = (timers: ConnectionTimers): void => timers.#transmitExpired();
-  static readonly #onAcknowledge = (timers: ConnectionTimers): void => timers.#acknowledgeExpired();
-  static readonly #onIdle = (timers: ConnectionTimers): void => timers.#idleExpired();
+  static readonly #onExpiry = (timers: ConnectionTimers): void => timers.#expired();
 
   readonly #timers: Timers;
-  #transmit: Timer | null = null;
-  #acknowledge: Timer | null = null;
-  #idle: Timer | null = null;
-  #cork: Timer | null = null;
+  readonly #timer: Timer;
+  #connection: TimedConnection = nobody;
 
+  /** What comes first of what waits for the peer's answer; Infinity for nothing, as with those that follow. */
+  #transmitAt = Infinity;
+  /** When an acknowledgement can be delayed no longer. */
+  #acknowledgeAt = Infinity;
+  /** When the connection has been idle, or on its way to its end, for long enough. */
+  #idleAt = Infinity;
+  /** When what is corked goes all the same. */
+  #corkAt = Infinity;
   /** When the retransmission timer expires; Infinity while nothing is in the network. */
   #retransmitAt = Infinity;
   /** When the peer's closed window is probed; Infinity while it is open or nothing waits. */
@@ -110,10 +126,36 @@ export class ConnectionTimers {
   /** Since when its user has waited for the end of a connection that was closed; -1 before that. */
   #lingersSince = -1;
 
-  /** Made by its connection. */
-  constructor(connection: TimedConnection, timers: Timers) {
-    this.#connection = connection;
+  /** Made by `SpareTimers`. */
+  constructor(timers: Timers) {
     this.#timers = timers;
+    this.#timer = timers.createFor(this, ConnectionTimers.#onExpiry);
+  }
+
+  /** Begins to serve a connection. */
+  begin(connection: TimedConnection): void {
+    this.#connection = connection;
+    this.#transmitAt =
+      this.#acknowledgeAt =
+      this.#idleAt =
+      this.#corkAt =
+      this.#retransmitAt =
+      this.#probeAt =
+        Infinity;
+    this.#probeBackoff =
+      this.#unansweredProbes =
+      this.#retransmissions =
+      this.#lastProgress =
+      this.#keepAliveProbes =
+        0;
+    this.#stalledSince = this.#orphanedAt = this.#lingersSince = -1;
+  }
+
+  /** Stops everything. `again` says that another connection is going to be served. */
+  end(again: boolean): void {
+    this.#connection = nobody;
+    if (again) this.#timer.stop();
+    else this.#timer.dispose();
   }
 
   /** How often the oldest segment has been sent again on a time-out. */
@@ -135,28 +177,31 @@ export class ConnectionTimers {
     this.#keepAliveProbes = 0;
   }
 
-  /** Sets the timers to what is due next. To be called after everything that may change it. */
-  update(): void {
-    if (this.#connection.finished) return;
-    this.#updateTransmit();
-    this.#updateAcknowledge();
-    this.#updateIdle();
-    this.#updateCork();
+  /** Sets the timers to what is due next. Returns false when they are needed no longer. */
+  update(): boolean {
+    this.#transmitAt = this.#nextTransmission();
+    this.#acknowledgeAt = this.#nextAcknowledgement();
+    this.#idleAt = this.#nextIdle();
+    this.#corkAt = this.#nextUncorking();
+    const deadline = Math.min(this.#transmitAt, this.#acknowledgeAt, this.#idleAt, this.#corkAt);
+    if (deadline !== this.#timer.deadline) this.#timer.startAt(deadline);
+    return deadline !== Infinity || this.#unansweredProbes + this.#keepAliveProbes + this.#retransmissions > 0;
   }
 
-  /** Stops all timers for good. */
-  dispose(): void {
-    this.#transmit?.dispose();
-    this.#acknowledge?.dispose();
-    this.#idle?.dispose();
-    this.#cork?.dispose();
+  /** One thing is due: the one that was due first. If there are others, the timer expires again at once. */
+  #expired(): void {
+    const first = Math.min(this.#transmitAt, this.#acknowledgeAt, this.#idleAt, this.#corkAt);
+    if (first === this.#transmitAt) this.#transmitExpired();
+    else if (first === this.#acknowledgeAt) this.#acknowledgeExpired();
+    else if (first === this.#idleAt) this.#idleExpired();
+    else this.#corkExpired();
   }
 
   get #now(): number {
     return this.#timers.clock.now();
   }
 
-  #updateTransmit(): void {
+  #nextTransmission(): number {
     const { sender } = this.#connection;
     const now = this.#now;
     let deadline = Infinity;
@@ -192,11 +237,7 @@ export class ConnectionTimers {
         this.#stalledSince = -1;
       }
     }
-    if (this.#stalledSince >= 0) deadline = Math.min(deadline, this.#stalledSince + this.#patience);
-    if (deadline !== Infinity) {
-      this.#transmit ??= this.#timers.createFor(this, ConnectionTimers.#onTransmit);
-      this.#transmit.startAt(deadline);
-    } else this.#transmit?.stop();
+    return this.#stalledSince >= 0 ? Math.min(deadline, this.#stalledSince + this.#patience) : deadline;
   }
 
   /** When the tail is to be probed. */
@@ -229,7 +270,7 @@ export class ConnectionTimers {
       sender.recovery.reorderingTimedOut(connection.context.sampleFor(sender, 0, now));
       sender.output(now);
     }
-    this.update();
+    connection.updateTimers();
     connection.noteUpdate();
   }
 
@@ -280,40 +321,35 @@ export class ConnectionTimers {
     connection.sender.probeWindow(now);
   }
 
-  #updateAcknowledge(): void {
-    if (this.#connection.receiver.acks.need === AckNeed.none) {
-      this.#acknowledge?.stop();
-    } else if (!this.#acknowledge?.running) {
-      this.#acknowledge ??= this.#timers.createFor(this, ConnectionTimers.#onAcknowledge);
-      this.#acknowledge.start(acknowledgementDelay);
-    }
+  #nextAcknowledgement(): number {
+    if (this.#connection.receiver.acks.need === AckNeed.none) return Infinity;
+    return this.#acknowledgeAt === Infinity ? this.#now + acknowledgementDelay : this.#acknowledgeAt;
   }
 
   #acknowledgeExpired(): void {
-    const { receiver } = this.#connection;
+    const connection = this.#connection;
+    const { receiver } = connection;
+    this.#acknowledgeAt = Infinity;
     receiver.acks.delayedInVain(receiver.segmentBytes);
-    this.#connection.sendAck();
-    this.update();
+    connection.sendAck();
+    connection.updateTimers();
   }
 
-  #updateIdle(): void {
+  #nextIdle(): number {
     const connection = this.#connection;
     const { state, settings, abandoned } = connection;
-    let deadline = Infinity;
     if (abandoned && settings.linger !== null) {
       if (this.#lingersSince < 0) this.#lingersSince = this.#now;
-      deadline = this.#lingersSince + settings.linger * 1000;
-    } else if (state === State.finWait2 && abandoned) {
-      if (this.#orphanedAt < 0) this.#orphanedAt = this.#now;
-      deadline = this.#orphanedAt + orphanTimeout;
-    } else if (settings.keepAlive && state >= State.established && connection.sender.scoreboard.count === 0) {
-      deadline = connection.lastReceivedAt + settings.keepAliveIdle +
-        this.#keepAliveProbes * settings.keepAliveInterval;
+      return this.#lingersSince + settings.linger * 1000;
     }
-    if (deadline !== Infinity) {
-      this.#idle ??= this.#timers.createFor(this, ConnectionTimers.#onIdle);
-      if (this.#idle.deadline !== deadline) this.#idle.startAt(deadline);
-    } else this.#idle?.stop();
+    if (state === State.finWait2 && abandoned) {
+      if (this.#orphanedAt < 0) this.#orphanedAt = this.#now;
+      return this.#orphanedAt + orphanTimeout;
+    }
+    if (settings.keepAlive && state >= State.established && connection.sender.scoreboard.count === 0) {
+      return connection.lastReceivedAt + settings.keepAliveIdle + this.#keepAliveProbes * settings.keepAliveInterval;
+    }
+    return Infinity;
   }
 
   #idleExpired(): void {
@@ -330,20 +366,18 @@ export class ConnectionTimers {
     connection.context.counters.keepAliveProbes++;
     // RFC 9293 section 3.8.4: a number that has been acknowledged already, which must be answered.
     connection.transmit(Flag.ack, add(connection.sender.sndNxt, -1), 0);
-    this.update();
+    connection.updateTimers();
   }
 
-  #updateCork(): void {
-    if (!this.#connection.sender.heldByCork) {
-      this.#cork?.stop();
-    } else if (!this.#cork?.running) {
-      this.#cork ??= this.#timers.create(() => this.#corkExpired());
-      this.#cork.start(corkTime);
-    }
+  #nextUncorking(): number {
+    if (!this.#connection.sender.heldByCork) return Infinity;
+    return this.#corkAt === Infinity ? this.#now + corkTime : this.#corkAt;
   }
 
   #corkExpired(): void {
-    this.#connection.sender.sendCorked(this.#now);
-    this.update();
+    const connection = this.#connection;
+    this.#corkAt = Infinity;
+    connection.sender.sendCorked(this.#now);
+    connection.updateTimers();
   }
 }

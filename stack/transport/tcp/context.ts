@@ -9,6 +9,7 @@ import type { Timers } from "../../timers.ts";
 import type { ChallengeBudget } from "./challenge.ts";
 import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
 import type { TcpOptionsOffered } from "./configuration.ts";
+import type { SpareTimers } from "./spare_timers.ts";
 import type { TcpCounters } from "./counters.ts";
 import type { FastOpen } from "./fast_open.ts";
 import type { SequenceChooser } from "./isn.ts";
@@ -22,6 +23,8 @@ import type { TcpTrace } from "./trace.ts";
 export interface TcpContext<Owner> {
   /** Timers, and through them the clock. */
   readonly timers: Timers;
+  /** Timers of connections that wait for nothing. */
+  readonly spareTimers: SpareTimers;
   /** Chance. */
   readonly random: Random;
   /** Storage of the rings. */

@@ -118,7 +118,7 @@ export class PassiveOpen {
     connection.setState(State.synReceived);
     if (connection.openedFast) takeSynData(connection, segment);
     connection.sendSyn();
-    connection.timers.update();
+    connection.updateTimers();
     if (connection.openedFast) listener.openFast(connection);
     return Verdict.done;
   }

@@ -62,7 +62,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
     connection.receiver.hold(segment);
     connection.setState(State.synReceived);
     connection.sendSyn();
-    connection.timers.update();
+    connection.updateTimers();
     return;
   }
   if (context.options.ecn === "request" && agreesToEcn(segment.flags)) connection.ecn = new Ecn();
@@ -279,7 +279,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   sampleRoundTrip(sender, ack, echo, now);
   if (after(segment.acknowledgement, sndUna)) {
     sender.release(segment.acknowledgement);
-    connection.timers.progressed();
+    connection.progressed();
     // RFC 4861 section 7.3.1: the peer gets what we send, so the next hop is there.
     connection.path.neighbor.confirm?.();
   }

@@ -23,6 +23,7 @@ import { congestionControlFactory } from "./congestion/algorithms.ts";
 import type { AckSample, CongestionControlFactory } from "./congestion/control.ts";
 import { optionsOffered, type TcpConfiguration, type TcpOptionsOffered } from "./configuration.ts";
 import type { Connection } from "./connection.ts";
+import { SpareTimers } from "./spare_timers.ts";
 import type { TcpContext } from "./context.ts";
 import { type TcpCounters, zeroTcpCounters } from "./counters.ts";
 import {
@@ -84,6 +85,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   /** The most bytes that a header takes. */
   readonly headerBytes: number = maximumHeaderBytes;
   readonly timers: Timers;
+  readonly spareTimers: SpareTimers;
   readonly random: Random;
   readonly storage: RingStorage = new RingStorage();
   readonly writer: SegmentWriter;
@@ -124,6 +126,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     this.random = random;
     this.#ports = ports;
     this.#flushQueue = new FlushQueue(wake);
+    this.spareTimers = new SpareTimers(timers);
     this.counters = counters.register<TcpCounters>("tcp", zeroTcpCounters());
     this.writer = new SegmentWriter(pool, headroom);
     this.initialSequence = configuration.initialSequence ?? new InitialSequence(timers.clock, random);

@@ -42,7 +42,7 @@ export function tcpInfo(connection: Connection | null): Record<string, number> {
   return {
     tcpi_state: stateNumbers[connection.state],
     tcpi_ca_state: congestionStates[info.congestionState]!,
-    tcpi_retransmits: connection.timers.retransmissions,
+    tcpi_retransmits: connection.retransmissions,
     tcpi_backoff: info.backoff,
     tcpi_options: Number(info.timestamps) | (Number(info.selectiveAcknowledgements) << 1) |
       (Number(connection.windowScaling) << 2) | (Number(connection.ecn !== null) << 3) | (Number(info.fastOpen) << 5),
