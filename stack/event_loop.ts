@@ -21,6 +21,11 @@ export interface Work {
    * carry the acknowledgements.
    */
   flush?(): void;
+  /**
+   * How often the program has called for something. While that goes up, it is still answering what the step brought:
+   * the flush waits for it.
+   */
+  readonly userCalls?: number;
 }
 
 /** Options of {@linkcode EventLoop}. */
@@ -42,9 +47,15 @@ export interface EventLoopOptions {
 /** The longest that the program's own timers and I/O wait for a turn while the stack has work, in milliseconds. */
 const yieldInterval = 1;
 
-/** Links of a chain of promise reactions that are waited for before the loop flushes, and before it sleeps. */
+/**
+ * Links of a chain of promise reactions that are waited for before the loop flushes, and before it sleeps: so many may lie
+ * between two calls of the program.
+ */
 const turnsBeforeFlush = 5;
 const turnsBeforeSleep = 8;
+
+/** The longest that a flush waits for a program that goes on calling, in such links. */
+const mostTurnsBeforeFlush = 2000;
 
 /** The longest nap, in milliseconds: for so long the program's own timers and I/O may be late. */
 const longestNap = 0.25;
@@ -180,14 +191,15 @@ export class EventLoop {
    * it: then there is nothing to spin for. Returns the same for the next turn.
    */
   async #turn(onlyTimer: boolean): Promise<boolean> {
+    const asked = this.#woken;
     this.#woken = false;
     const handled = this.#work.step();
     const unfinished = handled > 0 || this.#woken;
     this.#woken = false;
     // Promise reactions have their turn; what they ask of the stack, they say through wake(). Answers carry the
     // acknowledgements, and a program that reads on has said so before more is received, which goes into its buffer.
-    if (unfinished && this.#work.flush !== undefined) {
-      for (let turn = 0; turn < turnsBeforeFlush; turn++) await undefined;
+    if ((unfinished || asked) && this.#work.flush !== undefined) {
+      await this.#letProgramAnswer();
       if (this.#stopping) return false;
       this.#work.flush();
     } else {
@@ -200,6 +212,20 @@ export class EventLoop {
     if (now - this.#yieldedAt >= yieldInterval) await this.#yield();
     if (unfinished || this.#woken || (now < this.#spinUntil && !this.#poller.missesNothing)) return false;
     return await this.#sleep();
+  }
+
+  /** Resolves when the program has come to rest, as far as can be told, or has had its share. */
+  async #letProgramAnswer(): Promise<void> {
+    const work = this.#work;
+    let calls = work.userCalls;
+    let rest = turnsBeforeFlush;
+    for (let turn = 0; turn < mostTurnsBeforeFlush && rest > 0; turn++) {
+      await undefined;
+      rest--;
+      if (work.userCalls === calls) continue;
+      calls = work.userCalls;
+      rest = turnsBeforeFlush;
+    }
   }
 
   /** Sleeps until there is something to do, and returns whether that is only a timer. */

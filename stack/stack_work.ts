@@ -25,6 +25,12 @@ const flushBytes = 256 * 1024;
 
 /** What becomes due to be sent in the course of a batch. */
 export interface Flushable {
+  /** Whether a flush follows soon, so that what is small may wait for it. Set here, and put out by the flush. */
+  flushFollows: boolean;
+  /** Whether something waits for nothing but the flush. */
+  readonly answersWait: boolean;
+  /** As {@linkcode Work.userCalls}. */
+  readonly userCalls: number;
   /** Sends it, up to about a number of bytes. */
   flush(bytes: number): void;
 }
@@ -53,21 +59,31 @@ export class StackWork implements Work {
       clock.hold?.();
       const handled = this.#receive(clock.now()) + (this.#putOff > 0 ? 1 : 0);
       clock.hold?.();
-      return handled + this.#timers.run();
+      const total = handled + this.#timers.run();
+      this.#transport.flushFollows = total > 0;
+      return total;
     } finally {
       clock.release?.();
     }
   }
 
-  /** Sends what has become due, up to a limit; but nothing while more is received that can be answered together. */
+  /**
+   * Sends what has become due, up to a limit; but nothing while more is received that can be acknowledged together, and
+   * the program has answered nothing of it.
+   */
   flush(): void {
-    if (this.#more && this.#putOff < batchesAnswered - 1) this.#putOff++;
+    if (this.#more && this.#putOff < batchesAnswered - 1 && !this.#transport.answersWait) this.#putOff++;
     else this.#send(flushBytes);
   }
 
   /** Sends all that has become due. */
   flushAll(): void {
     this.#send(Infinity);
+  }
+
+  /** As {@linkcode Work.userCalls}. */
+  get userCalls(): number {
+    return this.#transport.userCalls;
   }
 
   #send(bytes: number): void {

@@ -380,6 +380,42 @@ Deno.test("no nap is taken when a timer is due before it would end", async () =>
   await loop.stop();
 });
 
+Deno.test("the flush waits for a program that goes on calling, but not for ever", async () => {
+  const order: string[] = [];
+  const work = new FakeWork(1);
+  const flushing = Object.assign(work, { flush: () => void order.push("flush"), userCalls: 0 });
+  work.onStep = () => {
+    if (work.steps > 1) return;
+    (async () => {
+      for (let call = 0; call < 3000; call++) {
+        for (let turn = 0; turn < 4; turn++) await undefined;
+        flushing.userCalls++;
+        if (call === 100) order.push("100 calls");
+      }
+      order.push("the last call");
+    })();
+  };
+  const { loop } = makeLoop(flushing);
+  loop.start();
+  await settle();
+  assertEquals(order, ["100 calls", "flush", "the last call"]);
+  await loop.stop();
+});
+
+Deno.test("what is asked for while the loop goes to rest is flushed in the next turn", async () => {
+  const work = new FakeWork();
+  let flushes = 0;
+  const { loop } = makeLoop(Object.assign(work, { flush: () => void flushes++ }));
+  work.onStep = () => {
+    // It comes after the step, and the step has found nothing.
+    if (work.steps === 1) Promise.resolve().then(() => loop.wake());
+  };
+  loop.start();
+  await settle();
+  assertEquals([flushes, work.steps], [1, 2]);
+  await loop.stop();
+});
+
 Deno.test("what a step brought is seen by the program before the step's answers are flushed", async () => {
   const order: string[] = [];
   const work = new FakeWork(1);

@@ -10,6 +10,12 @@ class Bench {
   readonly pool = new PacketPool();
   readonly timers = new Timers(new VirtualClock());
   readonly flushes: number[] = [];
+  readonly transport = {
+    flushFollows: false,
+    answersWait: false,
+    userCalls: 0,
+    flush: (bytes: number) => void this.flushes.push(bytes),
+  };
   readonly work: StackWork;
   frames: number;
 
@@ -20,7 +26,7 @@ class Bench {
       receive: () => this.#receive(),
       link: { pop: (packet: { release(): void }) => packet.release() },
     };
-    this.work = new StackWork([nic as unknown as Nic], this.timers, { flush: (bytes) => this.flushes.push(bytes) });
+    this.work = new StackWork([nic as unknown as Nic], this.timers, this.transport);
   }
 
   #receive() {
@@ -60,6 +66,21 @@ Deno.test("while more frames wait four turns are answered together, and the last
 
 Deno.test("answers that were put off are sent even when no more frames have come", () => {
   assertEquals(new Bench(64, 60).turns(), [[64, false], [1, true]]);
+});
+
+Deno.test("a flush is not put off when the program has answered already", () => {
+  const bench = new Bench(16, 64 * 1024);
+  bench.transport.answersWait = true;
+  assertEquals(bench.turns().map(([, flushed]) => flushed), [true, true, true, true, true, true]);
+});
+
+Deno.test("a flush follows a step that found something, and no other", () => {
+  const bench = new Bench(1, 60);
+  bench.work.step();
+  const found = bench.transport.flushFollows;
+  bench.work.flush();
+  bench.work.step();
+  assertEquals([found, bench.transport.flushFollows], [true, false]);
 });
 
 Deno.test("a flush of everything is not put off", () => {

@@ -300,6 +300,7 @@ export class Connection extends ControlBlock
 
   /** Copies received bytes into `target` and returns how many. */
   receive(target: Uint8Array): number {
+    this.context.userCalls++;
     const length = this.receiver.read(target, this.now, this.sender.rtt.smoothed);
     if (length > 0 && !this.#finished && this.#receiving && this.receiver.windowUpdateDue) this.sendAck();
     return length;
@@ -334,7 +335,10 @@ export class Connection extends ControlBlock
   #output(): void {
     if (this.#state === State.established || this.#state === State.closeWait || this.openedFast) {
       this.receiver.acks.answered(this.receiver.bytesReceived);
-      this.flush();
+      this.context.userCalls++;
+      // What does not fill a segment goes together with what the program says next: the rest of an answer, or FIN.
+      if (this.context.flushFollows && this.sender.unsent < this.sender.segmentBytes) this.context.queueAnswer(this);
+      else this.flush();
     }
   }
 
@@ -348,6 +352,7 @@ export class Connection extends ControlBlock
     if (this.#state === State.synSent && this.sender.queued === 0) return this.finish(null);
     // RFC 2525 section 2.17: data that nobody will read are a failure that the peer should hear of.
     if (this.receiver.queued > 0 && this.#state >= State.synReceived) {
+      if (this.flushQueued) this.flush();
       if (this.#state !== State.timeWait) this.sendReset();
       return this.finish(null);
     }

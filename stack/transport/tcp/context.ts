@@ -47,12 +47,18 @@ export interface TcpContext<Owner> {
   readonly trace: TcpTrace | null;
   /** How many bytes may still be sent before the program has its turn. */
   allowance: number;
+  /** Whether a flush follows soon, which sends what is small together. */
+  readonly flushFollows: boolean;
+  /** How often users have called for something: while that goes up, they are still answering. */
+  userCalls: number;
   /** Digests acknowledgements; used by one connection at a time. */
   readonly acknowledgement: Acknowledgement;
   /** The shared sample object, filled with where `sender` stands. */
   sampleFor(sender: Sender, bytes: number, now: number): AckSample;
   /** Has `connection.flush()` called at the end of the present batch. */
   queueFlush(connection: Owner): void;
+  /** The same for what a user has asked to be sent, and what waits for that alone. */
+  queueAnswer(connection: Owner): void;
   /** Takes a connection that is over out of the table. */
   forget(connection: Owner): void;
   /** Hands a connection's end over to TIME-WAIT. */

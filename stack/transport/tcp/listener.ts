@@ -126,6 +126,7 @@ export class Listener implements UserListener, PendingConnectionOwner {
     this.#acceptQueue.remove(pending);
     const { connection } = pending;
     connection.parent = null;
+    connection.context.userCalls++;
     return connection;
   }
 

@@ -107,6 +107,9 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   /** Who watches, if anybody. */
   trace: TcpTrace | null = null;
   allowance: number = Infinity;
+  flushFollows: boolean = false;
+  answersWait: boolean = false;
+  userCalls: number = 0;
   readonly counters: TcpCounters;
 
   readonly #ports: Ports;
@@ -196,6 +199,8 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
 
   /** Ends everything at once: listeners, connections, TIME-WAIT. */
   close(): void {
+    // What users have written goes out before the resets.
+    this.flush();
     for (const listener of this.listeners()) listener.close();
     const failure: Failure = { name: "ConnectionAborted", message: "The stack has been closed" };
     for (const connection of this.connections()) connection.abort(failure);
@@ -311,11 +316,18 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
    */
   flush(bytes: number = Infinity): void {
     this.allowance = bytes;
+    this.flushFollows = this.answersWait = false;
     this.#flushQueue.run(bytes === Infinity);
   }
 
   /** As {@linkcode TcpContext.queueFlush}. */
   queueFlush(connection: Connection): void {
+    this.#flushQueue.add(connection);
+  }
+
+  /** As {@linkcode TcpContext.queueAnswer}. */
+  queueAnswer(connection: Connection): void {
+    this.answersWait = true;
     this.#flushQueue.add(connection);
   }
 
