@@ -1,5 +1,5 @@
 /**
- * What all devices behind a descriptor share: one read() or write() for each frame.
+ * What all devices behind a descriptor share: one read(), and one write() or writev(), for each frame.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import { type Packet, PacketPool, PacketQueue } from "../stack/packet.ts";
 import { Verdict } from "../stack/protocol.ts";
 import { Offload } from "../stack/link/segmentation.ts";
 import { Errno } from "./errno.ts";
+import { IoVector } from "./io_vector.ts";
 import type { Libc } from "./libc.ts";
 import { SystemPoller } from "./poller.ts";
 import { pushVirtioHeader, readVirtioHeader } from "./virtio_header.ts";
@@ -82,6 +83,8 @@ export abstract class DescriptorDevice implements Device {
   readonly #waiting = new PacketQueue();
   /** For frames that have no packet: only that the kernel gives them up matters. It holds their virtio-net header. */
   readonly #scratch = new Uint8Array(16);
+  /** The header and a stretch of a ring, which may go around its end. */
+  readonly #pieces = new IoVector(3);
   /** The packet that the next frame is read into. */
   #spare: Packet | null = null;
   #descriptor: number;
@@ -122,6 +125,11 @@ export abstract class DescriptorDevice implements Device {
   /** What the kernel finishes in frames that are written; see {@linkcode Device.offloads}. */
   get offloads(): number {
     return this.headerBytes === 0 ? 0 : Offload.checksum | Offload.tcp4 | Offload.tcp6 | Offload.ecn;
+  }
+
+  /** See {@linkcode Device.gathers}: where the kernel finishes frames, their payload need not pass through our hands. */
+  get gathers(): boolean {
+    return this.headerBytes > 0;
   }
 
   /** Whether the kernel may leave checksums and segmentation of the frames that are read to us: it was told so. */
@@ -271,7 +279,20 @@ export abstract class DescriptorDevice implements Device {
   }
 
   #write(packet: Packet): boolean {
+    if (packet.lender !== null) return this.#gather(packet, packet.lender);
     return this.libc.calls.write(this.#descriptor, packet.viewFrom(packet.head), packet.length) >= 0;
+  }
+
+  /** Writes a packet whose last bytes are still in a ring, around whose end they may go. */
+  #gather(packet: Packet, ring: Uint8Array<ArrayBuffer>): boolean {
+    const { head, length, lentAt, lentBytes } = packet;
+    const first = Math.min(lentBytes, ring.length - lentAt);
+    const pieces = this.#pieces;
+    pieces.clear();
+    pieces.add(packet.bytes, head, length - lentBytes);
+    pieces.add(ring, lentAt, first);
+    if (first < lentBytes) pieces.add(ring, 0, lentBytes - first);
+    return this.libc.calls.writev(this.#descriptor, pieces.entries, pieces.count) >= 0;
   }
 
   #discard(): null {

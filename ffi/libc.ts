@@ -17,6 +17,8 @@ export interface LibcCalls {
   read(descriptor: number, buffer: BufferSource, length: number): number;
   /** write(2) */
   write(descriptor: number, buffer: BufferSource, length: number): number;
+  /** writev(2) of `count` pieces; see {@linkcode IoVector}. */
+  writev(descriptor: number, pieces: BufferSource, count: number): number;
   /** ioctl(2) with a structure as its argument. */
   ioctl(descriptor: number, request: number, argument: BufferSource): number;
   /** ioctl(2) with a number as its argument. */
@@ -54,6 +56,7 @@ const table = {
   close: { parameters: ["i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  writev: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   ioctl: { parameters: ["i32", "u32", "buffer"], result: "i32" },
   ioctlNumber: { name: "ioctl", parameters: ["i32", "u32", "u32"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },

@@ -21,6 +21,8 @@ export type ChecksumState = (typeof ChecksumState)[keyof typeof ChecksumState];
  * One packet. `bytes` and `view` cover the whole slot; the packet itself is the window `[head, tail)`.
  *
  * A packet has a single owner. Whoever ends its journey calls {@linkcode Packet.release}.
+ *
+ * The last bytes of the window may still be elsewhere, where a transport keeps them: see {@linkcode Packet.borrow}.
  */
 export class Packet {
   /** The whole slot. */
@@ -65,6 +67,12 @@ export class Packet {
   segmentBytes: number = 0;
   /** Link of whichever queue the packet stands in. */
   next: Packet | null = null;
+  /** The ring that holds the last bytes of the window, which are not in the slot yet; null when all of them are. */
+  lender: Uint8Array<ArrayBuffer> | null = null;
+  /** Where in the ring they begin. Behind the ring's end they go on at its start. */
+  lentAt: number = 0;
+  /** How many they are. */
+  lentBytes: number = 0;
 
   readonly #pool: PacketPool;
   readonly #sizeClass: SizeClass;
@@ -114,8 +122,33 @@ export class Packet {
     return at;
   }
 
+  /**
+   * Appends `length` bytes without copying them: they stay in `ring` from `at` on until {@linkcode Packet.fill} fetches
+   * them, or a device that gathers has sent them. The lender leaves them as they are for as long as it takes to hand the
+   * packet to a device; whoever keeps the packet, or reads those bytes, fills it before.
+   */
+  borrow(ring: Uint8Array<ArrayBuffer>, at: number, length: number): void {
+    this.lender = ring;
+    this.lentAt = at;
+    this.lentBytes = length;
+    this.tail += length;
+  }
+
+  /** Fetches the bytes that were borrowed, where there are any, to their place in the slot. */
+  fill(): void {
+    const ring = this.lender;
+    if (ring === null) return;
+    this.lender = null;
+    const { lentAt, lentBytes } = this;
+    const at = this.tail - lentBytes;
+    const first = Math.min(lentBytes, ring.length - lentAt);
+    this.bytes.set(ring.subarray(lentAt, lentAt + first), at);
+    if (first < lentBytes) this.bytes.set(ring.subarray(0, lentBytes - first), at + first);
+  }
+
   /** The live bytes, as a view that is valid until the packet is released. */
   contents(): Uint8Array<ArrayBuffer> {
+    this.fill();
     return this.bytes.subarray(this.head, this.tail);
   }
 
@@ -152,7 +185,9 @@ export class Packet {
    */
   release(): void {
     if (this.#owners <= 0) throw new Error("Cannot release the packet: it has no owner left");
-    if (--this.#owners === 0) this.#pool.take(this, this.#sizeClass);
+    if (--this.#owners > 0) return;
+    this.lender = null;
+    this.#pool.take(this, this.#sizeClass);
   }
 
   /** An empty packet of the same pool, as {@linkcode PacketPool.allocate} makes it. */
@@ -321,8 +356,9 @@ export class PacketQueue {
     return this.#first;
   }
 
-  /** Appends a packet and owns it. */
+  /** Appends a packet and owns it. What it has borrowed is fetched: its lender may not wait for as long. */
   enqueue(packet: Packet): void {
+    packet.fill();
     packet.next = null;
     if (this.#last === null) this.#first = packet;
     else this.#last.next = packet;

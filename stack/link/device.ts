@@ -86,6 +86,8 @@ export interface Device {
    * Absent or 0: nothing; it is handed finished frames only.
    */
   readonly offloads?: number;
+  /** Whether it sends what a packet has borrowed from where it is (see `Packet.borrow`). Absent: packets are filled. */
+  readonly gathers?: boolean;
   /** Its share in the interface, where it is one of several: the stack then chooses ephemeral ports of its own. */
   readonly share?: FlowShare;
   /** The operating system's descriptor that a {@linkcode Poller} waits for, where there is one. */

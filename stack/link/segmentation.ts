@@ -29,6 +29,7 @@ const vlanTag = { etherTypeAt: 12, etherType: 0x8100, bytes: 4 } as const;
 /** Completes the transport checksum of an ordinary packet, if that was left to be done. */
 export function completeChecksum(packet: Packet): void {
   if (packet.checksum !== ChecksumState.partial) return;
+  packet.fill();
   const { view, checksumStart, checksumOffset, tail } = packet;
   // The field holds the sum of the pseudo-header. RFC 768: UDP writes zero as all ones; to others both are the same.
   const sum = checksum(view, checksumStart, tail - checksumStart);
@@ -61,6 +62,7 @@ export function segmentCount(packet: Packet): number {
  * same pool; null when the pool is exhausted. Its checksum is partial, as the super-segment's was.
  */
 export function cutSegment(packet: Packet, index: number, headroom: number, linkHeaderBytes: number): Packet | null {
+  packet.fill();
   const { bytes, head, tail, checksumStart, segmentBytes } = packet;
   const payloadAt = payloadStart(packet);
   const headers = payloadAt - head;

@@ -88,6 +88,11 @@ export class SharedQueue extends DeviceWrapper {
     this.#ports = ports;
   }
 
+  /** See {@linkcode Device.gathers}: what is sent passes as it is. */
+  get gathers(): boolean {
+    return this.inner.gathers ?? false;
+  }
+
   /** See {@linkcode Device.attach}. */
   override attach(host: DeviceHost): void {
     super.attach(host);

@@ -308,6 +308,7 @@ export class Ipv4 implements NetworkProtocol {
    * bytes to `neighbor`. Consumes the packet.
    */
   sendFragments(packet: Packet, neighbor: LinkSession, mtu: number): Verdict {
+    packet.fill();
     if (packet.segmentBytes === 0) return this.#fragment(packet, neighbor, mtu);
     const count = segmentCount(packet);
     let verdict: Verdict = Verdict.done;

@@ -31,6 +31,12 @@ export interface ByteTarget {
   readonly view: DataView;
 }
 
+/** Who can do with bytes of a ring without a copy: a packet. */
+export interface ByteBorrower {
+  /** Takes the `length` bytes of `ring` from `at` on, and from its start where they go on beyond its end. */
+  borrow(ring: Uint8Array<ArrayBuffer>, at: number, length: number): void;
+}
+
 /** A piece of storage. */
 export class StoragePiece implements ByteTarget {
   /** All of it. */
@@ -142,6 +148,12 @@ export class ByteRing {
     const first = Math.min(length, piece.length - begin);
     copyBytes(piece, begin, target, targetAt, first);
     if (first < length) copyBytes(piece, 0, target, targetAt + first, length - first);
+  }
+
+  /** Lends `length` bytes from position `at` to `borrower`, instead of copying them as {@linkcode ByteRing.read} does. */
+  lend(at: number, borrower: ByteBorrower, length: number): void {
+    const piece = this.#piece;
+    if (piece !== null) borrower.borrow(piece.bytes, (this.#start + at) & (piece.length - 1), length);
   }
 
   /** As {@linkcode ByteRing.read}, into an array. */

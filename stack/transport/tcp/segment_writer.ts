@@ -34,6 +34,9 @@ import type { UserConnection } from "./user.ts";
 /** The longest IP packet, in bytes: what a length field of 16 bits can say. */
 const largestPacket = 65535;
 
+/** So many bytes at least are sent from the send buffer without a copy, where the device can: fewer are copied faster. */
+const smallestLoan = 4096;
+
 /** What a SYN offers. */
 export interface SynOffer {
   /** Whether timestamps are in use, or offered by our SYN. */
@@ -89,8 +92,14 @@ export class SegmentWriter {
     const syn = (flags & Flag.syn) !== 0;
     const ack = (flags & Flag.ack) !== 0;
     // What a SYN carries (RFC 7413) begins behind it.
-    sender.buffer.copy(syn ? add(sequence, 1) : sequence, packet, packet.head, length);
-    packet.tail = packet.head + length;
+    const from = syn ? add(sequence, 1) : sequence;
+    // Who watches may want to see all of it.
+    if (length >= smallestLoan && path.nic.device.gathers === true && connection.trace === null) {
+      sender.buffer.lend(from, packet, length);
+    } else {
+      sender.buffer.copy(from, packet, packet.head, length);
+      packet.tail = packet.head + length;
+    }
     let blocks = 0;
     if (ack && !syn && receiver.sackBlocks > 0) {
       const room = sender.segmentBytes - length - sackBytes(0) - 4;

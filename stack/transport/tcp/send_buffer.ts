@@ -5,7 +5,7 @@
  */
 
 import { add, distance } from "../../sequence.ts";
-import type { ByteRing, ByteTarget, RingStorage } from "./ring.ts";
+import type { ByteBorrower, ByteRing, ByteTarget, RingStorage } from "./ring.ts";
 
 /** The send buffer of one connection. */
 export class SendBuffer {
@@ -48,6 +48,11 @@ export class SendBuffer {
   /** Copies `length` bytes from `sequence` on into `target` at `at`. */
   copy(sequence: number, target: ByteTarget, at: number, length: number): void {
     this.#ring?.read(distance(sequence, this.#start), target, at, length);
+  }
+
+  /** Lends `length` bytes from `sequence` on to `borrower`: they stay where they are until something is released. */
+  lend(sequence: number, borrower: ByteBorrower, length: number): void {
+    this.#ring?.lend(distance(sequence, this.#start), borrower, length);
   }
 
   /** Frees everything before `sequence`. */
