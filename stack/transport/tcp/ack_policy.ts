@@ -83,6 +83,11 @@ export class AckPolicy {
   answered(bytesReceived: number): void {
     if (bytesReceived === this.#bytesAnswered) return;
     this.#bytesAnswered = bytesReceived;
+    this.conversing();
+  }
+
+  /** Data that were waiting carry an acknowledgement: the application may go on to answer what it receives. */
+  conversing(): void {
     if (this.#granted === 0) this.#quick = 0;
   }
 

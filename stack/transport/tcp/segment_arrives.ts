@@ -70,6 +70,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
   fastOpenAnswered(connection, segment);
   sender.setWindow(segment.sequence, segment.acknowledgement, segment.window);
   connection.receiver.acks.need = AckNeed.now;
+  if (sender.hasUnsent) connection.receiver.acks.conversing();
   connection.established();
   if (connection.finished) return;
   if (segment.length > 0 || segment.fin) {

@@ -43,3 +43,9 @@ Deno.test("a setting of 0 delays what may be delayed, behind a hole too", () => 
   policy.acknowledged();
   assertEquals(acknowledgedAtOnce(policy), 0);
 });
+
+Deno.test("an application that has sent with an acknowledgement is going to answer: nothing more is acknowledged at once", () => {
+  const policy = new AckPolicy(16);
+  policy.conversing();
+  assertEquals(acknowledgedAtOnce(policy), 0);
+});
