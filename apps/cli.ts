@@ -58,14 +58,26 @@ export type Values<Specification extends Options> = {
   [name in keyof Specification]: Specification[name] extends Option<infer Value> ? Value : never;
 };
 
+/** The argument of a program that is no option. */
+export interface Operand {
+  /** What stands for it in the help text. */
+  readonly placeholder: string;
+  /** What it is, for the help text. */
+  readonly help: string;
+  /** Whether it must be given, for the help text: the program itself says what is missing. */
+  readonly required?: boolean;
+  /** Whether there may be several. */
+  readonly repeatable?: boolean;
+}
+
 /** A program as its user sees it. */
 export interface Program<Specification extends Options> {
   /** Its name, which is also its task's. */
   readonly name: string;
   /** What it does, in one sentence. */
   readonly summary: string;
-  /** The argument that it takes, or the arguments, for the help text; absent if it takes none. */
-  readonly operand?: { readonly placeholder: string; readonly help: string; readonly repeatable?: boolean };
+  /** The argument that it takes, or the arguments; absent if it takes none. */
+  readonly operand?: Operand;
   /** Its options but `--help`, which every program has. */
   readonly options: Specification;
   /** Arguments worth copying and what they do. */
@@ -171,15 +183,18 @@ export function helpText(program: Program<Options>): string {
     help,
   ]);
   rows.push(["-h, --help", "Print this text and exit"]);
-  const lines = [
-    summary,
-    "",
-    `Usage: deno task ${name} [OPTIONS]${operand === undefined ? "" : ` [${operand.placeholder}]`}`,
-  ];
+  const usage = ["Usage: deno task", name, "[OPTIONS]"];
+  if (operand !== undefined) usage.push(bracketed(operand));
+  const lines = [summary, "", usage.join(" ")];
   if (operand !== undefined) lines.push("", "Argument:", ...table([[operand.placeholder, operand.help]]));
   lines.push("", "Options:", ...table(rows), "", "Examples:");
   lines.push(...table(examples.map(([args, effect]) => [`deno task ${name} ${args}`.trimEnd(), effect])));
   return lines.join("\n");
+}
+
+function bracketed({ placeholder, required }: Operand): string {
+  if (!required) return `[${placeholder}]`;
+  return placeholder.includes(" | ") ? `(${placeholder})` : placeholder;
 }
 
 function table(rows: readonly (readonly [string, string])[]): string[] {

@@ -56,7 +56,7 @@ type DhcpValues = Values<typeof options>;
 const program: Program<typeof options> = {
   name: "dhcp",
   summary: "Leases an address by DHCP and shows what the server says, or leases addresses to the clients of a link.",
-  operand: { placeholder: "client | serve", help: "What to do", repeatable: true },
+  operand: { placeholder: "client | serve", help: "What to do", required: true, repeatable: true },
   options,
   examples: [
     ["client --tap tap0 --once", "show what the DHCP server on that link offers, and give it back"],

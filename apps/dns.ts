@@ -52,6 +52,7 @@ const program: Program<typeof options> = {
   operand: {
     placeholder: "query NAME [TYPE] [@SERVER] [+tcp] [+short] [+norecurse] | serve",
     help: "What to do; an address as NAME is looked up in reverse",
+    required: true,
     repeatable: true,
   },
   options,

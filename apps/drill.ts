@@ -83,6 +83,7 @@ const program: Program<typeof options> = {
   operand: {
     placeholder: "FILE|DIRECTORY...",
     help: "Scripts, and directories of files named *.pkt",
+    required: true,
     repeatable: true,
   },
   options,

@@ -49,7 +49,7 @@ const options = {
 const program: Program<typeof options> = {
   name: "fetch",
   summary: "Fetches a URL over the stack and prints what comes.",
-  operand: { placeholder: "URL", help: "http://... or https://..." },
+  operand: { placeholder: "URL", help: "http://... or https://...", required: true },
   options,
   examples: [
     ["http://192.0.2.1:8000/", "fetch from a server on this host"],

@@ -73,7 +73,7 @@ const options = {
 const program: Program<typeof options> = {
   name: "plot",
   summary: "Draws a TCP connection of a capture or of a connection log as an SVG time-sequence graph.",
-  operand: { placeholder: "FILE", help: "A pcapng or pcap file, or a log that ConnectionLog wrote" },
+  operand: { placeholder: "FILE", help: "A pcapng or pcap file, or a log that ConnectionLog wrote", required: true },
   options,
   examples: [
     ["transfer.pcapng", "draw its largest connection to transfer.svg"],

@@ -45,7 +45,7 @@ const program: Program<typeof options> = {
   name: "ports",
   summary: "Shows which ports can be held together and how ephemeral ones are chosen, step by step.",
   operand: {
-    placeholder: "STEP",
+    placeholder: "STEP...",
     help: "PROTOCOL:[ADDRESS:]PORT[,reuse|,to=ADDRESS:PORT], where port 0 is an ephemeral one; or free:STEP",
     repeatable: true,
   },

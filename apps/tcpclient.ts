@@ -22,7 +22,7 @@ const options = {
 const program: Program<typeof options> = {
   name: "tcpclient",
   summary: "Connects from the stack to a TCP port, sends it standard input and prints what it sends.",
-  operand: { placeholder: "HOST PORT", help: "An IPv4 address and a port", repeatable: true },
+  operand: { placeholder: "HOST PORT", help: "An IPv4 address and a port", required: true, repeatable: true },
   options,
   examples: [
     ["192.0.2.1 22", "talk to the host's port 22; Ctrl-D ends our side"],

@@ -20,7 +20,7 @@ const options = {
 const program: Program<typeof options> = {
   name: "tcpserver",
   summary: "Accepts a TCP connection to the stack, sends it standard input and prints what it sends.",
-  operand: { placeholder: "PORT", help: "The port to listen on" },
+  operand: { placeholder: "PORT", help: "The port to listen on", required: true },
   options,
   examples: [
     ["9000", "wait for one peer on 192.0.2.2:9000, such as `nc -N 192.0.2.2 9000`"],

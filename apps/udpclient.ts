@@ -25,7 +25,7 @@ const options = {
 const program: Program<typeof options> = {
   name: "udpclient",
   summary: "Sends standard input from the stack as UDP datagrams, one for each line, and prints the answers.",
-  operand: { placeholder: "HOST PORT", help: "An IPv4 address and a port", repeatable: true },
+  operand: { placeholder: "HOST PORT", help: "An IPv4 address and a port", required: true, repeatable: true },
   options,
   examples: [
     ["192.0.2.1 9000", "type lines to the host's port 9000; Ctrl-C ends"],

@@ -28,7 +28,7 @@ const options = {
 const program: Program<typeof options> = {
   name: "udpserver",
   summary: "Prints the UDP datagrams that the stack receives; each line of standard input goes to the last sender.",
-  operand: { placeholder: "PORT", help: "The port to receive on" },
+  operand: { placeholder: "PORT", help: "The port to receive on", required: true },
   options,
   examples: [
     ["9000", "talk with whoever writes to 192.0.2.2:9000, such as `nc -u 192.0.2.2 9000`"],

@@ -106,6 +106,15 @@ Deno.test("--help wins over everything that is wrong beside it", () => {
   assertEquals(parseCommandLine(program, ["-h"]).help, true);
 });
 
+Deno.test("the usage brackets an argument that may be left out, and groups a choice that must be made", () => {
+  const usage = (operand: Partial<typeof program.operand> & { required?: boolean }) =>
+    helpText({ ...program, operand: { ...program.operand, ...operand } }).split("\n")[2];
+  assertEquals(usage({}), "Usage: deno task sample [OPTIONS] [WHERE]");
+  assertEquals(usage({ required: true }), "Usage: deno task sample [OPTIONS] WHERE");
+  assertEquals(usage({ required: true, placeholder: "a | b" }), "Usage: deno task sample [OPTIONS] (a | b)");
+  assertEquals(usage({ placeholder: "a | b" }), "Usage: deno task sample [OPTIONS] [a | b]");
+});
+
 Deno.test("the help text shows usage, every option and the examples", () => {
   assertEquals(
     helpText(program),
