@@ -196,6 +196,7 @@ export class Nic {
    */
   transmit(packet: Packet): Verdict {
     const { offloads } = this;
+    if (this.device.gathers !== true) packet.fill();
     if (packet.segmentBytes > 0 && !canCut(packet, offloads)) return this.#cut(packet);
     if (packet.checksum === ChecksumState.partial && (offloads & Offload.checksum) === 0) completeChecksum(packet);
     return this.#handOver(packet);
