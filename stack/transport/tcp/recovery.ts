@@ -81,8 +81,9 @@ export class LossRecovery {
   #firstRetransmissionAt = -1;
   /** Retransmissions of this recovery that the peer has not reported as duplicates. */
   #undoRetransmissions = 0;
-  /** After the recovery: the sequence number whose acknowledgement comes too late for reports of duplicates. */
+  /** After the recovery: the sequence number whose acknowledgement ends a round trip; and how many are to end still. */
   #undoUntil = 0;
+  #undoRounds = 0;
 
   /** Works on the parts of one connection. */
   constructor(scoreboard: Scoreboard, rtt: RttEstimator, window: CongestionWindow, control: CongestionControl) {
@@ -125,7 +126,10 @@ export class LossRecovery {
     if (this.recovering && notBefore(sndUna, this.#point)) this.#leave(sndNxt);
     if (!this.recovering) {
       if (this.#guarded && after(sndUna, this.#point)) this.#guarded = false;
-      if (this.#undoPossible && after(sndUna, this.#undoUntil)) this.#undoPossible = false;
+      if (this.#undoPossible && after(sndUna, this.#undoUntil)) {
+        this.#undoPossible = --this.#undoRounds > 0;
+        this.#undoUntil = sndNxt;
+      }
     }
 
     const toRepair = scoreboard.lost - scoreboard.retransmitted;
@@ -344,8 +348,10 @@ export class LossRecovery {
     }
     this.state = RecoveryState.open;
     this.rack.recovered();
-    // The report that the last retransmissions were duplicates takes a round trip longer than the recovery.
+    // The report that the last retransmissions were duplicates takes a round trip longer than the recovery, and another
+    // acknowledgement may overtake it.
     this.#undoUntil = sndNxt;
+    this.#undoRounds = 2;
   }
 
   #rememberForUndo(): void {

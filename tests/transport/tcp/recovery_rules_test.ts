@@ -28,12 +28,19 @@ tcpTest("a duplicate that is reported a round trip after the repair takes it bac
   assertEquals(t.connection.info().slowStartThreshold, Infinity);
 }, reno);
 
-tcpTest("one that is reported when later data have been acknowledged takes nothing back", (t) => {
-  repaired(t).write(1000);
-  t.takeSent();
-  t.receives(". 1:1(0) ack 11001").receives(". 1:1(0) ack 11001 <nop,nop,sack 1:1001>").takeSent();
-  assertEquals(t.connection.info().slowStartThreshold, 5000);
-}, reno);
+for (const [rounds, threshold] of [[1, Infinity], [2, 5000]] as const) {
+  const what = threshold === Infinity ? "takes the repair back, too" : "takes nothing back";
+  tcpTest(`one that is reported when data of ${rounds} round trips more have been acknowledged ${what}`, (t) => {
+    repaired(t);
+    for (let end = 11_001; end <= 10_001 + 1000 * rounds; end += 1000) {
+      t.write(1000);
+      t.takeSent();
+      t.wait(100).receives(`. 1:1(0) ack ${end}`);
+    }
+    t.receives(". 1:1(0) ack 10001 <nop,nop,sack 1:1001>").takeSent();
+    assertEquals(t.connection.info().slowStartThreshold, threshold);
+  }, reno);
+}
 
 tcpTest("one from behind the data that were repaired takes nothing back", (t) => {
   repaired(t).write(1000);
