@@ -47,6 +47,7 @@
  * 4. The text of RFC 9293 answers with ACK, its section 3.5 (figure 7) and section 3.10.7.4 ("trimming off any portions
  *    that lie outside the window (including SYN and FIN)") take the acknowledgement.
  * 5. RFC 9293 drops a segment without ACK only when it lies in the window. No TCP sends one in any place.
+ * 6. A bare FIN needs no buffer: it is taken at RCV.NXT although the window is closed, where RFC 9293 has it come again.
  *
  * @module
  */
@@ -126,6 +127,20 @@ export const stateGrid: Readonly<Record<string, string>> = {
     FIN dup,new             ack     ack               ack>CLOSE-WAIT     ack              ack              ack    ack
     data none               ack     -                 -                  -                -                ack    ack
     data dup,new            ack     ack+9             ack+10             ack              ack              ack    ack
+  `,
+
+  // RCV.WND is zero: nothing is acceptable, but for RST, ACK and URG at RCV.NXT (MUST-66). Here NXT-1 is edge-1, and NXT
+  // is edge.
+  "ESTABLISHED, our window closed": `
+                            left    NXT-1             NXT                inside           edge-1           edge               right
+    RST any                 -       -                 ->CLOSED           -                -                ->CLOSED           -
+    SYN any                 ack
+    ACK,FIN none            ack     ack               -                  ack              ack              -                  ack
+    ACK,FIN,data old,unsent ack
+    ACK dup,new             ack     ack               -                  ack              ack              -                  ack
+    FIN dup,new             ack     ack               ack>CLOSE-WAIT[6]  ack              ack              ack>CLOSE-WAIT[6]  ack
+    data none               ack     -[5]              -[5]               ack              -[5]             -[5]               ack
+    data dup,new            ack
   `,
 
   "FIN-WAIT-1": `

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { add } from "../../../stack/sequence.ts";
 import { stateName } from "../../../stack/transport/tcp/state.ts";
+import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
 import { Harness, type HarnessOptions } from "./harness.ts";
 import { patternBytes } from "./pattern.ts";
 import { type Cell, cellsOf, type Position, stateGrid } from "./state_grid.ts";
@@ -13,6 +14,8 @@ interface Variables {
   sndUna: number;
   sndNxt: number;
   rcvNxt: number;
+  /** Bytes that wait to be read; 0 unless it is said. */
+  queued?: number;
 }
 
 /** Brings a connection whose SYNs have these options into each state, and says where it stands then. */
@@ -37,6 +40,12 @@ const ways: Readonly<Record<string, (t: Harness, options: string) => Variables>>
   "ESTABLISHED": (t, options) => {
     accepted(t, options).write(100);
     return { sndUna: 1, sndNxt: 101, rcvNxt: 1 };
+  },
+  "ESTABLISHED, our window closed": (t, options) => {
+    accepted(t, options, { receiveBufferBytes: 1000 }).write(100);
+    t.receives(`. 1:1001(1000) ack 1 ${options.includes("TS") ? "<nop,nop,TS val 101 ecr 0>" : ""}`);
+    assertEquals(t.connection.receiver.window, 0);
+    return { sndUna: 1, sndNxt: 101, rcvNxt: 1001, queued: 1000 };
   },
   "FIN-WAIT-1": (t, options) => {
     accepted(t, options).connection.shutdown();
@@ -68,8 +77,8 @@ const ways: Readonly<Record<string, (t: Harness, options: string) => Variables>>
 };
 
 /** A connection that the peer opened, and nobody listens any more. */
-function accepted(t: Harness, options: string): Harness {
-  t.accept(options).listener!.close();
+function accepted(t: Harness, options: string, settings: Partial<ConnectionSettings> = {}): Harness {
+  t.accept(options, settings).listener!.close();
   t.listener = null;
   return t;
 }
@@ -158,17 +167,22 @@ function outcomeOf(state: string, cell: Cell, harness: HarnessOptions, synOption
 
   const after = stateOf(t);
   const [connection = old] = t.tcp.connections();
-  const delivered = new Uint8Array(connection?.receivable ?? 0);
-  connection?.receive(delivered);
-  assertEquals(delivered, patternBytes(variables.rcvNxt, delivered.length));
+  // Reading may open the window, which is no reply.
+  const sent = t.takeSent();
+  const { queued = 0 } = variables;
+  const readable = new Uint8Array(connection?.receivable ?? 0);
+  connection?.receive(readable);
+  t.takeSent();
+  assertEquals(readable, patternBytes(variables.rcvNxt - queued, readable.length));
+  const delivered = readable.length - queued;
   const finTaken = cell.kind === "FIN" && ["CLOSE-WAIT", "CLOSING", "TIME-WAIT"].includes(after) && after !== before &&
     before !== "CLOSING";
   const synTaken = cell.kind === "SYN" && before === "SYN-SENT";
-  const rcvNxt = synTaken ? (sequence + 1) >>> 0 : variables.rcvNxt + delivered.length + (finTaken ? 1 : 0);
-  const replies = t.takeSent().map((reply) => nameReply(t, reply, arrival, variables.sndNxt, rcvNxt));
+  const rcvNxt = synTaken ? (sequence + 1) >>> 0 : variables.rcvNxt + delivered + (finTaken ? 1 : 0);
+  const replies = sent.map((reply) => nameReply(t, reply, arrival, variables.sndNxt, rcvNxt));
   t.end();
   const change = after === before ? "" : `>${after}`;
-  return `${replies.join() || "-"}${change}${delivered.length > 0 ? `+${delivered.length}` : ""}`;
+  return `${replies.join() || "-"}${change}${delivered > 0 ? `+${delivered}` : ""}`;
 }
 
 /** Walks the grid for `states` and asserts every outcome; `expect` may say that another than the table's is right. */
