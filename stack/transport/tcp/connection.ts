@@ -278,6 +278,7 @@ export class Connection extends ControlBlock
       if (this.pausing) this.queueFlush();
     }
     if (this.receiver.acks.need === AckNeed.now) this.sendAck();
+    this.sender.rest(this.now);
     this.updateTimers();
     this.noteUpdate();
   }

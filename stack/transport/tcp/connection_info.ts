@@ -31,7 +31,7 @@ export interface DescribedConnection extends SegmentSource {
 /** The present values of everything that {@linkcode TcpInfo} tells. */
 export function connectionInfo(connection: DescribedConnection): TcpInfo {
   const { sender, receiver } = connection;
-  const { rtt, window, recovery } = sender;
+  const { rtt, window } = sender;
   return {
     state: stateName(connection.state),
     rtt: rtt.smoothed,
@@ -43,9 +43,9 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     congestionWindow: Math.floor(window.size),
     slowStartThreshold: Math.floor(window.slowStartThreshold),
     congestionControl: sender.control.name,
-    congestionState: recoveryStateNames[recovery.state],
+    congestionState: recoveryStateNames[sender.recoveryState],
     bytesInFlight: sender.scoreboard.inFlight,
-    pacingRate: sender.pacer.rate * 1000,
+    pacingRate: sender.pace * 1000,
     deliveryRate: sender.delivery?.rate ?? 0,
     sendMss: sender.segmentBytes,
     peerMss: connection.peerSegmentBytes,
@@ -73,11 +73,11 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     segmentsSent: connection.segmentsSent,
     segmentsReceived: connection.segmentsReceived,
     segmentsRetransmitted: sender.segmentsRetransmitted,
-    segmentsLost: sender.scoreboard.losses,
+    segmentsLost: sender.segmentsLost,
     segmentsOutOfOrder: receiver.outOfOrderSegments,
     duplicateAcks: connection.duplicateAcks,
     networkError: networkErrorOf(connection),
-    reorderingSeen: recovery.rack.reorderingSeen,
+    reorderingSeen: sender.reorderingSeen,
     timestamps: connection.timestamps,
     selectiveAcknowledgements: connection.selective,
     windowScaling: connection.windowScaling,

@@ -13,6 +13,7 @@ import type { SpareTimers } from "./spare_timers.ts";
 import type { TcpCounters } from "./counters.ts";
 import type { FastOpen } from "./fast_open.ts";
 import type { SequenceChooser } from "./isn.ts";
+import type { SpareFlights } from "./flight.ts";
 import type { RingStorage } from "./ring.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Sender } from "./send.ts";
@@ -27,6 +28,8 @@ export interface TcpContext<Owner> {
   readonly spareTimers: SpareTimers;
   /** Chance. */
   readonly random: Random;
+  /** What connections need that have something in the network. */
+  readonly spareFlights: SpareFlights;
   /** Storage of the rings. */
   readonly storage: RingStorage;
   /** Sends segments. */

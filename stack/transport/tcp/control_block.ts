@@ -90,7 +90,7 @@ export abstract class ControlBlock implements Transmitter {
     this.receiver.windowScale = Receiver.scaleFor(receiveBufferBytes);
     this.sender = new Sender(
       this,
-      context.storage,
+      context.spareFlights,
       controlMaker(context, settings),
       initialSequence | 0,
       defaultSegmentBytes[local.address.family],
@@ -125,7 +125,7 @@ export abstract class ControlBlock implements Transmitter {
     const settings = this.#settings = { ...this.#settings, ...changes };
     const { sender, receiver } = this;
     this.#spread(settings);
-    sender.buffer.limit = settings.sendBufferBytes;
+    sender.limit = settings.sendBufferBytes;
     sender.rtt.least = settings.minimumTimeout;
     if (changes.receiveBufferBytes !== undefined) receiver.maximum = settings.receiveBufferBytes;
     if (changes.quickAcknowledgements !== undefined) receiver.acks.quick = settings.quickAcknowledgements;

@@ -29,14 +29,20 @@ const timerGranularity = 1;
 /** Round trips shorter than this are not paced, in milliseconds. */
 const shortestRoundTrip = 2;
 
+/** The pace for a window and a round-trip time, in bytes per millisecond; Infinity when there is none. */
+export function paceOf(window: CongestionWindow, rtt: RttEstimator): number {
+  if (rtt.smoothed < shortestRoundTrip) return Infinity;
+  return (window.inSlowStart ? slowStartGain : gain) * window.size / rtt.smoothed;
+}
+
 /** The pace of one connection. Times are in milliseconds. */
 export class Pacer {
   /** Whether it holds anything back. */
   enabled: boolean = false;
   /** When what was held back may go; Infinity while nothing is held back. */
   releaseAt: number = Infinity;
-  readonly #window: CongestionWindow;
-  readonly #rtt: RttEstimator;
+  #window: CongestionWindow;
+  #rtt: RttEstimator;
   #budget = Infinity;
   #filledAt = 0;
 
@@ -46,10 +52,27 @@ export class Pacer {
     this.#rtt = rtt;
   }
 
+  /** Begins anew with another connection that has sent nothing lately. */
+  begin(window: CongestionWindow, rtt: RttEstimator): void {
+    this.#window = window;
+    this.#rtt = rtt;
+    this.#budget = Infinity;
+  }
+
+  /** Whether nothing is held back, and as much may go at once as ever. */
+  atRest(now: number): boolean {
+    if (this.releaseAt !== Infinity) return false;
+    const { rate } = this;
+    return rate === Infinity || this.#budget + (now - this.#filledAt) * rate >= this.#burst(rate);
+  }
+
+  #burst(rate: number): number {
+    return Math.max(burstSegments * this.#window.segmentBytes, 2 * timerGranularity * rate);
+  }
+
   /** The pace in bytes per millisecond; Infinity when there is none. */
   get rate(): number {
-    if (!this.enabled || this.#rtt.smoothed < shortestRoundTrip) return Infinity;
-    return (this.#window.inSlowStart ? slowStartGain : gain) * this.#window.size / this.#rtt.smoothed;
+    return this.enabled ? paceOf(this.#window, this.#rtt) : Infinity;
   }
 
   /** Sees how much may go by now. To be called before a row of {@linkcode Pacer.allows}. */
@@ -59,7 +82,7 @@ export class Pacer {
     this.#window.paced = rate !== Infinity;
     if (rate === Infinity) this.#budget = Infinity;
     else {
-      const burst = Math.max(burstSegments * this.#window.segmentBytes, 2 * timerGranularity * rate);
+      const burst = this.#burst(rate);
       this.#budget = Math.min(burst, this.#budget === Infinity ? burst : this.#budget + (now - this.#filledAt) * rate);
     }
     this.#filledAt = now;

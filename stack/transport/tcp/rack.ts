@@ -39,11 +39,24 @@ export class Rack {
   #persist = 0;
   #duplicateRound = 0;
   #duplicateNoted = false;
-  readonly #rtt: RttEstimator;
+  #rtt: RttEstimator;
 
   /** Works from the estimates of `rtt`. */
   constructor(rtt: RttEstimator) {
     this.#rtt = rtt;
+  }
+
+  /** Begins anew with a connection that has nothing in the network, from the estimates of `rtt`. */
+  begin(rtt: RttEstimator): void {
+    this.#rtt = rtt;
+    this.sentAt = -1;
+    this.rtt = rtt.latest;
+    this.#hasForward = this.#hasForwardNow = this.#duplicateNoted = false;
+  }
+
+  /** Whether nothing is known that would matter once nothing is in the network. */
+  get atRest(): boolean {
+    return !this.reorderingSeen && this.#windowMultiplier === 1;
   }
 
   /** A segment has been delivered (section 6.2, steps 2 and 3). */

@@ -38,6 +38,16 @@ const tailProbeDelayUnmeasured = 1000;
 /** What is allowed for the peer's and our own timers when its ACK need not be delayed, in milliseconds. */
 const tailProbeSlack = 2;
 
+/** A sending half, as far as its losses are repaired. */
+export interface RepairedSender {
+  /** The round-trip estimator. */
+  readonly rtt: RttEstimator;
+  /** The congestion window. */
+  readonly window: CongestionWindow;
+  /** The congestion control algorithm. */
+  readonly control: CongestionControl;
+}
+
 /** Loss recovery of one connection. Sizes are in bytes, times in milliseconds. */
 export class LossRecovery {
   /** See {@linkcode RecoveryState}. */
@@ -55,9 +65,9 @@ export class LossRecovery {
   tailProbeOutstanding: boolean = false;
 
   readonly #scoreboard: Scoreboard;
-  readonly #rtt: RttEstimator;
-  readonly #window: CongestionWindow;
-  #control: CongestionControl;
+  #sender: RepairedSender;
+  #rtt: RttEstimator;
+  #window: CongestionWindow;
   /** SND.NXT when recovery began: it ends when everything before is acknowledged. */
   #point = 0;
   /** Whether nothing behind the point has been acknowledged: duplicate ACKs may come from the recovery itself. */
@@ -85,18 +95,34 @@ export class LossRecovery {
   #undoUntil = 0;
   #undoRounds = 0;
 
-  /** Works on the parts of one connection. */
-  constructor(scoreboard: Scoreboard, rtt: RttEstimator, window: CongestionWindow, control: CongestionControl) {
+  /** Works on what `sender` has in the network. */
+  constructor(scoreboard: Scoreboard, sender: RepairedSender) {
     this.#scoreboard = scoreboard;
-    this.#rtt = rtt;
-    this.#window = window;
-    this.#control = control;
-    this.rack = new Rack(rtt);
+    this.#sender = sender;
+    this.#rtt = sender.rtt;
+    this.#window = sender.window;
+    this.rack = new Rack(sender.rtt);
   }
 
-  /** Goes on with another congestion control algorithm. */
-  useControl(control: CongestionControl): void {
-    this.#control = control;
+  /** Begins anew with a connection that has nothing in the network. */
+  begin(sender: RepairedSender): void {
+    this.#sender = sender;
+    this.#rtt = sender.rtt;
+    this.#window = sender.window;
+    this.rack.begin(sender.rtt);
+    this.forward.stop();
+    this.reorderingDeadline = Infinity;
+    this.#marked = false;
+  }
+
+  /** Whether nothing is known that would matter once nothing is in the network. */
+  get atRest(): boolean {
+    return this.state === RecoveryState.open && this.sizeProbe === "none" && !this.tailProbeOutstanding &&
+      !this.#guarded && !this.#undoPossible && this.rack.atRest;
+  }
+
+  get #control(): CongestionControl {
+    return this.#sender.control;
   }
 
   /** Whether lost segments are being repaired. */

@@ -57,6 +57,8 @@ export interface LossWatcher {
 
 /** The records of one connection. Index 0 is the oldest. */
 export class Scoreboard {
+  /** No records: for those who have none to share. Nothing is added to it. */
+  static readonly none: Scoreboard = new Scoreboard();
   #table: Float64Array = noTable;
   #capacity = 0;
   #head = 0;
@@ -75,9 +77,7 @@ export class Scoreboard {
   retransmitted: number = 0;
   /** How many records are marked sacked. */
   sackedCount: number = 0;
-  /** How often a record was found lost, since the beginning. */
-  losses: number = 0;
-  /** Who is told of that. */
+  /** Who is told of records that are found lost. */
   watcher: LossWatcher | null = null;
 
   /** How many records there are. */
@@ -213,7 +213,6 @@ export class Scoreboard {
     if ((marks & (Mark.lost | Mark.retransmitted)) === Mark.lost) {
       this.#retransmitHint = Math.min(this.#retransmitHint, index);
       if ((before & (Mark.lost | Mark.retransmitted)) !== Mark.lost) {
-        this.losses++;
         this.watcher?.lost?.(this.start(index), this.end(index));
       }
     }

@@ -336,7 +336,7 @@ function sampleRoundTrip(sender: Sender, ack: Acknowledgement, echo: number, now
 function isDuplicate(connection: Connection, segment: Segment): boolean {
   const { sender } = connection;
   // After a time-out, duplicate ACKs come from what was sent again although it had arrived (RFC 6582 section 4.1).
-  return sender.recovery.state !== RecoveryState.loss && repeatsAcknowledgement(connection, segment);
+  return sender.recoveryState !== RecoveryState.loss && repeatsAcknowledgement(connection, segment);
 }
 
 /** Whether a segment says nothing but what the last one acknowledged, while something is in the network. */

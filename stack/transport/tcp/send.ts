@@ -8,7 +8,7 @@ import { add, after, before, distance } from "../../sequence.ts";
 import { type CongestionControlFactory, initialWindow } from "./congestion/control.ts";
 import { Flag } from "./header.ts";
 import { RecoveryState } from "./recovery.ts";
-import type { RingStorage } from "./ring.ts";
+import type { SpareFlights } from "./flight.ts";
 import { type LossWatcher, Mark } from "./scoreboard.ts";
 import { SendState } from "./send_state.ts";
 
@@ -35,33 +35,33 @@ export class Sender extends SendState {
   windowLimited: boolean = false;
 
   readonly #transmitter: Transmitter;
-  /** End of the last segment that was sent short of a full one; Nagle's algorithm waits for its acknowledgement. */
-  #smallEnd: number;
-  /** Most bytes that were in the network in this round trip, and where it ends. */
-  #roundFlight = 0;
-  #roundEnd: number;
 
   /** Starts with an initial sequence number and nothing to send. */
   constructor(
     transmitter: Transmitter,
-    storage: RingStorage,
+    spareFlights: SpareFlights,
     makeControl: CongestionControlFactory,
     initialSequence: number,
     segmentBytes: number,
     limit: number,
   ) {
-    super(storage, makeControl, initialSequence, segmentBytes, limit);
+    super(spareFlights, makeControl, initialSequence, segmentBytes, limit);
     this.#transmitter = transmitter;
-    this.#smallEnd = this.#roundEnd = initialSequence;
-    this.scoreboard.watcher = transmitter;
+  }
+
+  /** As {@linkcode LossWatcher.lost}. */
+  override lost(start: number, end: number): void {
+    this.segmentsLost++;
+    this.#transmitter.lost?.(start, end);
   }
 
   /** Everything before `sequence` has been acknowledged: frees the buffer. */
   release(sequence: number): void {
     this.sndUna = sequence;
+    const { flight } = this;
     // Kept up to date, so that it is not taken for one ahead when the sequence space has come round half way.
-    if (!after(this.#smallEnd, sequence)) this.#smallEnd = sequence;
-    this.buffer.release(sequence);
+    if (!after(flight.smallEnd, sequence)) flight.smallEnd = sequence;
+    flight.buffer.release(sequence);
   }
 
   /** Sends SYN, or SYN and ACK, with `dataBytes` bytes of the buffer where it is the first time (RFC 7413). */
@@ -70,7 +70,7 @@ export class Sender extends SendState {
     this.lastSentAt = now;
     if (this.scoreboard.count === 0 && this.sndNxt === this.initialSequence) {
       this.sndNxt = add(this.initialSequence, 1);
-      this.scoreboard.append(this.initialSequence, this.sndNxt, now, Mark.syn);
+      this.flight.scoreboard.append(this.initialSequence, this.sndNxt, now, Mark.syn);
       if (dataBytes > 0) this.#noteSynData(dataBytes, now);
     } else {
       this.scoreboard.resentAsProbe(0, now);
@@ -82,7 +82,7 @@ export class Sender extends SendState {
   #noteSynData(bytes: number, now: number): void {
     const start = this.sndNxt;
     this.sndNxt = add(start, bytes);
-    this.scoreboard.append(start, this.sndNxt, now, 0);
+    this.flight.scoreboard.append(start, this.sndNxt, now, 0);
     this.bytesSent += bytes;
   }
 
@@ -181,12 +181,6 @@ export class Sender extends SendState {
     }
   }
 
-  /** Forgets everything and frees the buffer. */
-  clear(): void {
-    this.buffer.clear();
-    this.scoreboard.clear();
-  }
-
   #sendNext(now: number): boolean {
     const { forward } = this.recovery;
     if (!forward.wantsNew) return this.#retransmitNext(now) ?? this.#sendNextNew(now);
@@ -259,7 +253,7 @@ export class Sender extends SendState {
       this.heldByCork = this.corked;
       if (this.corked) return false;
       if (this.noDelay) return true;
-      return !after(this.#smallEnd, this.sndUna);
+      return !after(this.flight.smallEnd, this.sndUna);
     }
     return length >= this.maxSndWnd / 2;
   }
@@ -274,7 +268,7 @@ export class Sender extends SendState {
     this.sndNxt = add(sequence, length + (fin ? 1 : 0));
     this.finSent = this.finSent || fin;
     this.#record(sequence, length, fin, now);
-    if (length < this.segmentBytes) this.#smallEnd = this.sndNxt;
+    if (length < this.segmentBytes) this.flight.smallEnd = this.sndNxt;
     this.bytesSent += length;
     this.probed = false;
     this.lastSentAt = now;
@@ -286,7 +280,7 @@ export class Sender extends SendState {
 
   /** Notes what is now in the network, segment by segment: that is how it arrives or gets lost. */
   #record(sequence: number, length: number, fin: boolean, now: number): void {
-    const { scoreboard, segmentBytes } = this;
+    const { flight: { scoreboard }, segmentBytes } = this;
     let start = sequence;
     for (let left = length; left > segmentBytes; left -= segmentBytes) {
       const end = add(start, segmentBytes);
@@ -329,11 +323,12 @@ export class Sender extends SendState {
 
   /** Keeps the most that was in the network in a round trip, which says whether the congestion window was used. */
   #noteFlight(): void {
-    if (!before(this.sndUna, this.#roundEnd)) {
-      this.#roundEnd = this.sndNxt;
-      this.#roundFlight = 0;
+    const { flight } = this;
+    if (!before(this.sndUna, flight.roundEnd)) {
+      flight.roundEnd = this.sndNxt;
+      flight.roundFlight = 0;
     }
-    this.#roundFlight = Math.max(this.#roundFlight, this.scoreboard.inFlight);
+    flight.roundFlight = Math.max(flight.roundFlight, flight.scoreboard.inFlight);
   }
 
   /**
@@ -341,7 +336,7 @@ export class Sender extends SendState {
    * (RFC 9293 section 3.8.2; RFC 7661 section 4.3 on why).
    */
   get usesWindow(): boolean {
-    return this.windowLimited || (this.window.inSlowStart && this.window.size < 2 * this.#roundFlight);
+    return this.windowLimited || (this.window.inSlowStart && this.window.size < 2 * this.roundFlight);
   }
 
   /** RFC 5681 section 4.1: after an idle time-out the window that was learnt is not to be believed. */

@@ -9,20 +9,21 @@ import type { ByteBorrower, ByteRing, ByteTarget, RingStorage } from "./ring.ts"
 
 /** The send buffer of one connection. */
 export class SendBuffer {
-  /** Most bytes that wait in it. */
-  limit: number;
   readonly #storage: RingStorage;
   /** Where the bytes are; null while there are none. */
   #ring: ByteRing | null = null;
   /** Sequence number of the first byte. */
-  #start: number;
+  #start = 0;
   #queued = 0;
 
-  /** Starts empty; the first byte will have the sequence number `start`. */
-  constructor(storage: RingStorage, start: number, limit: number) {
+  /** An empty one. */
+  constructor(storage: RingStorage) {
     this.#storage = storage;
+  }
+
+  /** Says which sequence number the first byte will have. To be called while there is none. */
+  begin(start: number): void {
     this.#start = start;
-    this.limit = limit;
   }
 
   /** How many bytes are in it. */
@@ -35,9 +36,9 @@ export class SendBuffer {
     return add(this.#start, this.#queued);
   }
 
-  /** Takes bytes, as many as there is room for, and returns how many. */
-  append(source: Uint8Array): number {
-    const length = Math.min(source.length, Math.max(0, this.limit - this.#queued));
+  /** Takes bytes, as many as there is room for until there are `limit` in it, and returns how many. */
+  append(source: Uint8Array, limit: number): number {
+    const length = Math.min(source.length, Math.max(0, limit - this.#queued));
     if (length === 0) return 0;
     this.#ring ??= this.#storage.ring();
     this.#ring.writeArray(this.#queued, source, length, this.#queued);

@@ -10,19 +10,19 @@ import type { CongestionControl, CongestionControlFactory } from "./congestion/c
 import { CongestionWindow } from "./congestion/control.ts";
 import { Delivery } from "./delivery.ts";
 import { minimumHeaderBytes } from "./header.ts";
-import { Pacer } from "./pacing.ts";
+import type { Flight, FlyingSender, SpareFlights } from "./flight.ts";
+import { paceOf, type Pacer } from "./pacing.ts";
 import { Rack } from "./rack.ts";
-import { LossRecovery } from "./recovery.ts";
-import type { RingStorage } from "./ring.ts";
+import { type LossRecovery, RecoveryState } from "./recovery.ts";
 import { RttEstimator } from "./rtt.ts";
 import { Mark, Scoreboard } from "./scoreboard.ts";
-import { SendBuffer } from "./send_buffer.ts";
+import type { SendBuffer } from "./send_buffer.ts";
 
 /** Takes what the acknowledgement of a SYN says, which tells nothing of the data to come. */
 const handshakeRack = new Rack(new RttEstimator());
 
 /** What a sending half knows; what it does is {@linkcode Sender}'s. */
-export class SendState {
+export abstract class SendState implements FlyingSender {
   /** ISS. */
   readonly initialSequence: number;
   /** SND.UNA. */
@@ -59,36 +59,38 @@ export class SendState {
   bytesRetransmitted: number = 0;
   /** Segments sent again. */
   segmentsRetransmitted: number = 0;
+  /** How often a segment was found lost. */
+  segmentsLost: number = 0;
+  /** Most bytes that are taken for sending and not acknowledged. */
+  limit: number;
 
   /** What has been delivered; null before the first time. */
   delivery: Delivery | null = null;
 
   /** The round-trip estimator. */
   readonly rtt: RttEstimator = new RttEstimator();
-  /** The segments in the network. */
-  readonly scoreboard: Scoreboard = new Scoreboard();
   /** The congestion window. */
   readonly window: CongestionWindow;
-  /** Written and not acknowledged yet. */
-  readonly buffer: SendBuffer;
   /** Whether what the congestion window allows is spread over the round trip. */
   paced: boolean = false;
-  // These three are made when they are first needed: a connection that has sent no data does without.
+  /** What is known while something is in the network or waits; null while nothing does. */
+  #flight: Flight | null = null;
+  readonly #spareFlights: SpareFlights;
+  /** Made when it is first needed: a connection that has sent no data does without. */
   #control: CongestionControl | null = null;
-  #recovery: LossRecovery | null = null;
-  #pacer: Pacer | null = null;
   readonly #makeControl: CongestionControlFactory;
 
   /** Starts with an initial sequence number and nothing to send. */
   constructor(
-    storage: RingStorage,
+    spareFlights: SpareFlights,
     makeControl: CongestionControlFactory,
     initialSequence: number,
     segmentBytes: number,
     limit: number,
   ) {
+    this.#spareFlights = spareFlights;
     this.#makeControl = makeControl;
-    this.buffer = new SendBuffer(storage, add(initialSequence, 1), limit);
+    this.limit = limit;
     this.initialSequence = this.sndUna = this.sndNxt = initialSequence;
     this.segmentBytes = segmentBytes;
     this.window = new CongestionWindow(segmentBytes);
@@ -99,52 +101,109 @@ export class SendState {
     return this.#control ??= this.#makeControl();
   }
 
-  /** Loss recovery. */
+  /** What is known while something is in the network or waits: from now on, if nothing did. */
+  protected get flight(): Flight {
+    return this.#flight ??= this.#spareFlights.take(this, this.sndUna, this.#firstByte);
+  }
+
+  /** The sequence number of the next byte that is taken for sending, while none waits. */
+  get #firstByte(): number {
+    return this.sndNxt === this.initialSequence && this.bytesSent === 0 ? add(this.sndNxt, 1) : this.sndNxt;
+  }
+
+  /** As {@linkcode LossWatcher.lost}. */
+  abstract lost(start: number, end: number): void;
+
+  /** Gives back what is known only while something is in the network or waits, if nothing does. */
+  rest(now: number): void {
+    if (this.#flight !== null && this.#flight.atRest(now)) this.#flight = this.#spareFlights.recycle(this.#flight);
+  }
+
+  /** Forgets what is in the network and what waits. */
+  clear(): void {
+    if (this.#flight === null) return;
+    this.#flight.clear();
+    this.#flight = this.#spareFlights.recycle(this.#flight);
+  }
+
+  /** The segments in the network. */
+  get scoreboard(): Scoreboard {
+    return this.#flight === null ? Scoreboard.none : this.#flight.scoreboard;
+  }
+
+  /** Written and not acknowledged yet. */
+  get buffer(): SendBuffer {
+    return this.#flight === null ? this.#spareFlights.noBuffer : this.#flight.buffer;
+  }
+
+  /** Most bytes that were in the network in this round trip. */
+  protected get roundFlight(): number {
+    return this.#flight === null ? 0 : this.#flight.roundFlight;
+  }
+
+  /** Loss recovery: from now on, if there was none. */
   get recovery(): LossRecovery {
-    return this.#recovery ??= new LossRecovery(this.scoreboard, this.rtt, this.window, this.control);
+    const { flight } = this;
+    flight.repairable = true;
+    return flight.recovery;
   }
 
   /** RACK's part of loss recovery; that of nobody before data have been sent. */
   get rack(): Rack {
-    return this.#recovery?.rack ?? handshakeRack;
+    return this.#flight !== null && this.#flight.repairable ? this.#flight.recovery.rack : handshakeRack;
+  }
+
+  /** Where loss recovery stands. */
+  get recoveryState(): RecoveryState {
+    return this.#flight === null ? RecoveryState.open : this.#flight.recovery.state;
   }
 
   /** Whether lost segments are being repaired. */
   get recovering(): boolean {
-    return this.#recovery !== null && this.#recovery.recovering;
+    return this.#flight !== null && this.#flight.recovery.recovering;
   }
 
   /** Whether an acknowledgement matters to loss recovery even when it brings nothing new. */
   get awaitsRepair(): boolean {
-    return this.#recovery !== null && (this.#recovery.recovering || this.#recovery.tailProbeOutstanding);
+    return this.#flight !== null && (this.#flight.recovery.recovering || this.#flight.recovery.tailProbeOutstanding);
+  }
+
+  /** Whether what was sent has arrived in another order. */
+  get reorderingSeen(): boolean {
+    return this.#flight !== null && this.#flight.recovery.rack.reorderingSeen;
   }
 
   /** When loss recovery wants to look again, in milliseconds of the clock; Infinity when it need not. */
   get reorderingDeadline(): number {
-    return this.#recovery === null ? Infinity : this.#recovery.reorderingDeadline;
+    return this.#flight === null ? Infinity : this.#flight.recovery.reorderingDeadline;
   }
 
   /** When to probe the tail, in milliseconds from now; Infinity when it is not to be probed. */
   tailProbeDelay(maximumAckDelay: number): number {
-    return this.#recovery === null ? Infinity : this.#recovery.tailProbeDelay(maximumAckDelay);
+    if (this.#flight === null || !this.#flight.repairable) return Infinity;
+    return this.#flight.recovery.tailProbeDelay(maximumAckDelay);
   }
 
   /** The pace at which the window is used. */
-  get pacer(): Pacer {
-    const pacer = this.#pacer ??= new Pacer(this.window, this.rtt);
+  protected get pacer(): Pacer {
+    const { pacer } = this.flight;
     pacer.enabled = this.paced;
     return pacer;
   }
 
+  /** The pace at which the window is used, in bytes per millisecond; Infinity when there is none. */
+  get pace(): number {
+    return this.paced ? paceOf(this.window, this.rtt) : Infinity;
+  }
+
   /** When what the pace holds back may go; Infinity while nothing is held back. */
   get releaseAt(): number {
-    return this.#pacer === null ? Infinity : this.#pacer.releaseAt;
+    return this.#flight === null ? Infinity : this.#flight.pacer.releaseAt;
   }
 
   /** Goes on with another congestion control algorithm, and the present window. */
   useControl(control: CongestionControl): void {
     this.#control = control;
-    this.#recovery?.useControl(control);
   }
 
   /** Bytes in the buffer, sent or not, that are not acknowledged. */
@@ -154,7 +213,7 @@ export class SendState {
 
   /** Bytes in the buffer that have not been sent. */
   get unsent(): number {
-    return this.finSent ? 0 : Math.max(0, distance(this.buffer.end, this.sndNxt));
+    return this.#flight === null || this.finSent ? 0 : Math.max(0, distance(this.#flight.buffer.end, this.sndNxt));
   }
 
   /** Whether data or FIN wait to be sent. */
@@ -169,7 +228,7 @@ export class SendState {
 
   /** Takes bytes into the buffer and returns how many. */
   append(source: Uint8Array): number {
-    return this.finQueued ? 0 : this.buffer.append(source);
+    return this.finQueued ? 0 : this.flight.buffer.append(source, this.limit);
   }
 
   /** Takes a new size of full segments over, from the peer's SYN or a path MTU. */

@@ -36,6 +36,7 @@ import {
   sourcePort,
 } from "./header.ts";
 import { FastOpen, PendingFastOpens } from "./fast_open.ts";
+import { SpareFlights } from "./flight.ts";
 import { FlushQueue } from "./flush_queue.ts";
 import { InitialSequence, type SequenceChooser } from "./isn.ts";
 import { Listener } from "./listener.ts";
@@ -88,6 +89,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   readonly spareTimers: SpareTimers;
   readonly random: Random;
   readonly storage: RingStorage = new RingStorage();
+  readonly spareFlights: SpareFlights = new SpareFlights(this.storage);
   readonly writer: SegmentWriter;
   readonly initialSequence: SequenceChooser;
   readonly congestionControl: CongestionControlFactory;
@@ -126,10 +128,10 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   constructor(dependencies: TcpDependencies, configuration: TcpConfiguration = {}) {
     const { pool, timers, random, networks, ports, headroom, counters, wake } = dependencies;
     this.timers = timers;
+    this.spareTimers = new SpareTimers(timers);
     this.random = random;
     this.#ports = ports;
     this.#flushQueue = new FlushQueue(wake);
-    this.spareTimers = new SpareTimers(timers);
     this.counters = counters.register<TcpCounters>("tcp", zeroTcpCounters());
     this.writer = new SegmentWriter(pool, headroom);
     this.initialSequence = configuration.initialSequence ?? new InitialSequence(timers.clock, random);

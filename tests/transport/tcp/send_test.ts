@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { Reno } from "../../../stack/transport/tcp/congestion/reno.ts";
+import { SpareFlights } from "../../../stack/transport/tcp/flight.ts";
 import { RingStorage } from "../../../stack/transport/tcp/ring.ts";
 import { Sender } from "../../../stack/transport/tcp/send.ts";
 import { tcpTest } from "./harness.ts";
@@ -87,7 +88,7 @@ Deno.test("a small segment of long ago does not hold back another half the seque
   const sent: number[] = [];
   const transmitter = { transmit: (_flags: number, _sequence: number, length: number) => void sent.push(length) };
   const piece = 32 * 1024 * 1024;
-  const sender = new Sender(transmitter, new RingStorage(), () => new Reno(), 0, 65_536, piece);
+  const sender = new Sender(transmitter, new SpareFlights(new RingStorage()), () => new Reno(), 0, 65_536, piece);
   sender.sndNxt = 1;
   sender.setWindow(0, 0, 2 ** 30);
   sender.window.size = 2 ** 30;
