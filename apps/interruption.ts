@@ -7,6 +7,12 @@
 import { isHangUpIgnored } from "../ffi/signals.ts";
 import type { Logger } from "../mod.ts";
 
+/**
+ * Milliseconds in which the same signal counts once: a terminal sends Ctrl-C to the program and to the task runner, which
+ * passes it on.
+ */
+const twinTime = 300;
+
 const signals = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /** A program was ended by a signal before it could begin its work. Its message is one line. */
@@ -30,6 +36,7 @@ export class Interrupted extends Error {
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   #exitCode: number | null = null;
+  #cameAt = -Infinity;
   #failure: Error | null = null;
   readonly #handlers: (readonly [Deno.Signal, () => void])[] = [];
 
@@ -43,9 +50,11 @@ export class Interruption implements Disposable {
         if (!this.#controller.signal.aborted) {
           logger.debug(`${name}: closing`);
           this.#exitCode = 128 + number;
+          this.#cameAt = performance.now();
           this.#controller.abort(new DOMException(`Interrupted by ${name}`, "AbortError"));
           return;
         }
+        if (this.#exitCode === 128 + number && performance.now() - this.#cameAt < twinTime) return;
         try {
           endAtOnce();
         } finally {
@@ -100,8 +109,9 @@ export class Interruption implements Disposable {
     await new Promise<void>((resolve) => this.signal.addEventListener("abort", () => resolve(), { once: true }));
   }
 
-  /** Stops listening: a signal then ends the program as usual. */
+  /** Stops listening, unless a signal has come: the program is about to end then, and is not to be ended by its twin. */
   [Symbol.dispose](): void {
+    if (this.#exitCode !== null) return;
     for (const [name, handler] of this.#handlers) Deno.removeSignalListener(name, handler);
   }
 }

@@ -115,9 +115,22 @@ kernelTest("a second signal ends echo at once", async () => {
   await program.line(/ connected$/);
   program.signal("SIGINT");
   await program.line(/ SIGINT: closing$/);
-  program.signal("SIGINT");
-  assertEquals(await program.code(), 130);
+  program.signal("SIGTERM");
+  assertEquals(await program.code(), 143);
   assertEquals(linkNames(), before);
+});
+
+kernelTest("a signal that comes twice at once counts once, as a terminal and a task runner send Ctrl-C", async () => {
+  await using program = await startEcho("--log-level", "debug");
+  using conn = await Deno.connect({ hostname, port: 7 });
+  await program.line(/ connected$/);
+  program.signal("SIGINT");
+  await program.line(/ SIGINT: closing$/);
+  program.signal("SIGINT");
+  assertEquals(await conn.read(new Uint8Array(16)), null);
+  conn.closeWrite();
+  assertEquals(await program.code(), 0);
+  assertEquals(program.output.includes("Counters:"), true);
 });
 
 kernelTest("echo gives a persistent device back as it was", async () => {
