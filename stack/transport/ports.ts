@@ -13,9 +13,12 @@ import type { Endpoint } from "./endpoint.ts";
 export const Sharing = {
   /** None: a listener, or a socket bound in the ordinary way. */
   exclusive: 0,
-  /** Others that are `reuse` as well: sockets whose programs all asked for it. */
+  /**
+   * Others that share too: sockets whose programs all asked for it, and outgoing connections (RFC 9293 section 3.9.1.1,
+   * MUST-42: there is a way to listen on the port of a connection that is being opened).
+   */
   reuse: 1,
-  /** Others that are `flow` as well: outgoing connections, which differ by their remote end. */
+  /** Others that share too: outgoing connections, which differ by their remote end. */
   flow: 2,
 } as const;
 
@@ -175,7 +178,7 @@ export class Ports {
     const held = this.#reservations.get(keyOf(protocol, address.family, port));
     if (held === undefined) return false;
     return held.some((other) =>
-      (sharing === Sharing.exclusive || sharing !== other.sharing) &&
+      (sharing === Sharing.exclusive || other.sharing === Sharing.exclusive) &&
       (address.isUnspecified || other.address.isUnspecified || address.equals(other.address))
     );
   }

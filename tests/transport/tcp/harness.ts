@@ -143,8 +143,8 @@ export class Harness {
     return this;
   }
 
-  /** The peer sends these bytes, whose checksum is filled in. */
-  deliver(bytes: Uint8Array, multicast = false): Verdict {
+  /** The peer sends these bytes, whose checksum is filled in; they arrived now or earlier. */
+  deliver(bytes: Uint8Array, multicast = false, arrivedAt: number = this.time.now): Verdict {
     const pseudo = this.network.packet({ source: this.peer, destination: this.network.own, bytes: new Uint8Array(0) });
     const addresses = this.network.family === 4 ? 8 : 32;
     const pseudoBytes = new Uint8Array(addresses + 4);
@@ -165,7 +165,7 @@ export class Harness {
       destination: this.network.own,
       bytes,
       multicast,
-      arrivedAt: this.time.now,
+      arrivedAt,
       trafficClass: this.trafficClass,
     });
   }
