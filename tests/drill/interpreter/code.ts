@@ -1,5 +1,5 @@
 /**
- * Code in scripts: assertions over TCP_INFO, in the little of Python that they are written in.
+ * Code in scripts: assertions over TCP_INFO, and what they need, in the little of Python that they are written in.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { ScriptFailure, ScriptSkipped } from "./failure.ts";
 import { Scanner } from "./scanner.ts";
 
 /** A value of an expression. */
-type Value = number | string;
+export type Value = number | string;
 
 /** Binary operators by strength, the weakest first; `and`, `or`, `not` and comparisons are weaker still. */
 const operators: readonly (readonly string[])[] = [["|"], ["^"], ["&"], ["<<", ">>"], ["+", "-"], [
@@ -30,7 +30,8 @@ const functions: Readonly<Record<string, (...values: number[]) => number>> = {
 };
 
 /**
- * Runs code that begins on `line`: `assert` fails if it does not hold, `print` goes to `print`.
+ * Runs code that begins on `line`: `assert` fails if it does not hold, `print` goes to `print`, and what is assigned
+ * goes into `variables`.
  *
  * @throws {ScriptFailure} If an assertion does not hold.
  * @throws {ScriptSkipped} If it says anything else, or names something unknown.
@@ -40,12 +41,13 @@ export function runCode(
   path: string,
   line: number,
   values: Readonly<Record<string, number>>,
+  variables: Map<string, Value>,
   print: (text: string) => void,
 ): void {
   const first = code.search(/\S/);
   const startLine = line + (first < 0 ? 0 : code.slice(0, first).split("\n").length - 1);
   for (const [index, statement] of statementsOf(code.trimStart()).entries()) {
-    if (statement !== "") new Statement(statement, path, startLine + index, values, print).run();
+    if (statement !== "") new Statement(statement, path, startLine + index, values, variables, print).run();
   }
 }
 
@@ -67,6 +69,7 @@ function statementsOf(code: string): string[] {
 class Statement {
   readonly #scanner: Scanner;
   readonly #values: Readonly<Record<string, number>>;
+  readonly #variables: Map<string, Value>;
   readonly #print: (text: string) => void;
   /** The fields that were looked at, for the message. */
   readonly #seen = new Map<string, number>();
@@ -76,11 +79,13 @@ class Statement {
     path: string,
     line: number,
     values: Readonly<Record<string, number>>,
+    variables: Map<string, Value>,
     print: (text: string) => void,
   ) {
     // `//` is a division here.
     this.#scanner = new Scanner(text, path, line, /\s+/y);
     this.#values = values;
+    this.#variables = variables;
     this.#print = print;
   }
 
@@ -102,7 +107,13 @@ class Statement {
       return;
     }
     if (scanner.match(/pass\b|import\b/y)) return;
-    throw new ScriptSkipped(`the code \`${text}\` is neither an assertion nor \`print\``);
+    const assignment = scanner.match(/([A-Za-z_]\w*)\s*(\+|-|\*|\/\/|%|&|\||\^|<<|>>)?=(?!=)/y);
+    if (assignment === null) {
+      throw new ScriptSkipped(`the code \`${text}\` is neither an assertion nor \`print\` nor an assignment`);
+    }
+    const [, name, operator] = assignment;
+    const value = this.#expression();
+    this.#variables.set(name!, operator === undefined ? value : combine(operator, this.#named(name!), value));
   }
 
   #expression(): Value {
@@ -193,6 +204,8 @@ class Statement {
     const call = functions[name];
     if (call !== undefined && this.#scanner.sees("(")) return call(...this.#tuple().map(Number));
     if (name === "str" && this.#scanner.sees("(")) return this.#tuple().join("");
+    const variable = this.#variables.get(name);
+    if (variable !== undefined) return variable;
     const field = this.#values[name];
     if (field !== undefined) {
       this.#seen.set(name, field);

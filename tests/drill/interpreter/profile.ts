@@ -52,6 +52,8 @@ export class Profile {
   fastOpenKeys: readonly Uint8Array[] | null = null;
   /** How much more the send buffer takes than SO_SNDBUF says: Linux allows for its own needs. */
   sendBufferFactor: number = 1;
+  /** Packets that no event before the last one expects fail the script. Linux's scripts leave those out that follow. */
+  countsSurplus: boolean = true;
   /** What SO_RCVBUF of a socket without a connection is, where that is not the most that a buffer can become. */
   receiveSpace: number | null = null;
   /** Bytes of a full segment without options, to which FreeBSD rounds its receive buffer. */
@@ -99,7 +101,10 @@ export class Profile {
 
   /** Makes settings that the scripts of a system take for granted, as far as nothing else was said of them. */
   assume(system: System): void {
-    if (system === "linux") this.sendBufferFactor = 2;
+    if (system === "linux") {
+      this.sendBufferFactor = 2;
+      this.countsSurplus = false;
+    }
     this.#assume(habits[system]);
     this.onChange?.();
   }

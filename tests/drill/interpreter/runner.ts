@@ -6,7 +6,7 @@
 
 import type { EventTime, PacketAction, Script, ScriptEvent } from "./ast.ts";
 import { Calls } from "./calls.ts";
-import { runCode } from "./code.ts";
+import { runCode, type Value } from "./code.ts";
 import { runCommand } from "./commands.ts";
 import { constants } from "./constants.ts";
 import { ScriptFailure, ScriptSkipped } from "./failure.ts";
@@ -107,6 +107,8 @@ class Run {
   readonly #define: Define;
   readonly #ignore: ReadonlySet<Relaxation>;
   #parts: Parts | null = null;
+  /** What the script's code has assigned. */
+  readonly #variables = new Map<string, Value>();
   /** The scripted time of the latest event, in milliseconds since the script began. */
   #previous = 0;
 
@@ -165,7 +167,7 @@ class Run {
     }
     host.advance(from);
     // What has been sent by now must have been expected by an event before the last one, as far as time tells.
-    const surplus = isLast && !this.#ignore.has("surplus")
+    const surplus = isLast && this.#profile.countsSurplus && !this.#ignore.has("surplus")
       ? parts.packets.surplus(host.start + from - this.#tolerance(step))
       : null;
     switch (action.kind) {
@@ -191,6 +193,7 @@ class Run {
           this.#path,
           event.line,
           connection === null ? this.#infoWithout(parts) : tcpInfo(connection),
+          this.#variables,
           (text) => this.#log(text),
         );
       }

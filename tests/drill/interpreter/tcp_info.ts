@@ -33,7 +33,8 @@ const congestionStates: Readonly<Record<string, number>> = { open: 0, disorder: 
 export function tcpInfo(connection: Connection | null): Record<string, number> {
   if (connection === null) return { tcpi_state: stateNumbers[State.closed] };
   const info = connection.info();
-  const { scoreboard } = connection.sender;
+  const { sender } = connection;
+  const { scoreboard } = sender;
   const count = (mark: number) => segmentsWith(scoreboard, mark);
   const microseconds = (time: number) => Math.round(time * 1000);
   const threshold = info.slowStartThreshold === Infinity
@@ -66,7 +67,9 @@ export function tcpInfo(connection: Connection | null): Record<string, number> {
     tcpi_rcv_wnd: info.receiveWindow,
     tcpi_reordering: duplicateThreshold,
     // Linux counts segments, the SYN among them.
-    tcpi_delivered: 1 + Math.ceil(info.bytesAcknowledged / info.sendMss) + count(Mark.sacked),
+    tcpi_delivered: sender.sndUna === sender.initialSequence
+      ? 0
+      : 1 + Math.ceil(info.bytesAcknowledged / info.sendMss) + count(Mark.sacked),
     tcpi_total_retrans: info.segmentsRetransmitted,
     tcpi_notsent_bytes: connection.sender.unsent,
     tcpi_bytes_acked: info.bytesAcknowledged,
