@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { IpAddress } from "../../../stack/address.ts";
+import { Congestion, type CongestionWindow } from "../../../stack/transport/tcp/congestion/control.ts";
+import { Reno } from "../../../stack/transport/tcp/congestion/reno.ts";
 import { buildSegment, parseSegment } from "../../helpers/segment_text.ts";
 import { type Harness, tcpTest } from "./harness.ts";
 import { pattern } from "./pattern.ts";
@@ -102,3 +104,35 @@ tcpTest(
     t.receives(". 1:1(0) ack 5001 win 65535");
   },
 );
+
+tcpTest("a segment without the timestamps that were agreed on is taken all the same", (t) => {
+  t.accept().receives(". 1:11(10) ack 1 win 65535");
+  assertEquals(t.read(), 10);
+  t.receives("R. 11:11(0) ack 1");
+  assertEquals(t.notes.failure?.name, "ConnectionReset");
+  t.takeSent();
+});
+
+tcpTest("an algorithm is told of marks as of losses, unless they are to count for less (RFC 8311)", (t) => {
+  const signs: Congestion[] = [];
+  class Noting extends Reno {
+    override threshold(window: CongestionWindow, inFlight: number, now: number, sign: Congestion): number {
+      signs.push(sign);
+      return super.threshold(window, inFlight, now, sign);
+    }
+  }
+  for (const alternativeBackoff of [false, true]) {
+    t.tcp.options.alternativeBackoff = alternativeBackoff;
+    t.listen({ congestionControl: () => new Noting() }).receives(`SEW 0:0(0) win 65535 <${plain}>`);
+    t.wait(100).receives(". 1:1(0) ack 1");
+    t.connection = t.listener!.accept()!;
+    t.connection.send(new Uint8Array(1000));
+    t.time.settle();
+    t.receives("E. 1:1(0) ack 1001");
+    t.network.sent.length = 0;
+    t.connection.abort();
+    t.listener!.close();
+  }
+  assertEquals(signs, [Congestion.loss, Congestion.mark]);
+  t.takeSent();
+});
