@@ -15,8 +15,8 @@ interface PendingRead {
   readonly target: Uint8Array | null;
   /** Whether what is read stays, to be read again. */
   readonly peeks: boolean;
-  resolve(chunk: Uint8Array | null): void;
-  reject(error: Error): void;
+  /** Becomes how many bytes have come to the target, or the fresh buffer; null at the end. */
+  readonly outcome: PromiseWithResolvers<number | Uint8Array | null>;
 }
 
 /** A write that waits for room, or the end of the sending side behind such writes. */
@@ -32,6 +32,16 @@ const nothing: never[] = [];
 
 /** Largest fresh buffer for what is received, in bytes. */
 const chunkBytes = 65536;
+
+/**
+ * Those that TCP has told of something. TCP tells it in the middle of packet handling, so they are served a little later,
+ * and all of them in one microtask.
+ */
+const told: PendingTransfers[] = [];
+
+function serveTold(): void {
+  for (const transfers of told.splice(0)) transfers.serve();
+}
 
 /**
  * Serves reads and writes in the order in which they were made, as the connection that it observes can, and tells how
@@ -75,22 +85,31 @@ export class PendingTransfers implements ConnectionObserver {
     return this.#reads.length === 0 && this.#connection.receivable > 0;
   }
 
-  /** Resolves with the received part of `target`, or of a fresh buffer; with null at the end. */
-  receive(target: Uint8Array | null, peeks: boolean): Promise<Uint8Array | null> {
+  /** Resolves with how many bytes were received into `target`; with null at the end. */
+  receive(target: Uint8Array, peeks: boolean): Promise<number | null> {
+    return this.#read(target, peeks) as Promise<number | null>;
+  }
+
+  /** Resolves with what is received next; with null at the end. */
+  receiveChunk(): Promise<Uint8Array | null> {
+    return this.#read(null, false) as Promise<Uint8Array | null>;
+  }
+
+  #read(target: Uint8Array | null, peeks: boolean): Promise<number | Uint8Array | null> {
     // Who reads first has nothing to send with the SYN.
     this.#connection.proceed();
-    return new Promise((resolve, reject) => {
-      if (this.#reads === nothing) this.#reads = [];
-      this.#reads.push({ target, peeks, resolve, reject });
-      if (this.#reads.length === 1) this.#serveReads();
-      this.#updateHold();
-    });
+    const outcome = Promise.withResolvers<number | Uint8Array | null>();
+    if (this.#reads === nothing) this.#reads = [];
+    this.#reads.push({ target, peeks, outcome });
+    if (this.#reads.length === 1) this.#serveReads();
+    this.#updateHold();
+    return outcome.promise;
   }
 
   /** Resolves all that wait to read as if the end had come. */
   dropReads(): void {
     this.#connection.expect(null);
-    for (const read of this.#reads.splice(0)) read.resolve(null);
+    for (const read of this.#reads.splice(0)) read.outcome.resolve(null);
     this.#updateHold();
   }
 
@@ -117,7 +136,7 @@ export class PendingTransfers implements ConnectionObserver {
   /** Fails all that waits: our side closes the connection. */
   fail(name: ErrorName, why: string): void {
     this.#connection.expect(null);
-    for (const read of this.#reads.splice(0)) read.reject(this.makeError(name, "receive from", why));
+    for (const read of this.#reads.splice(0)) read.outcome.reject(this.makeError(name, "receive from", why));
     for (const write of this.#writes.splice(0)) write.reject(this.makeError(name, "send to", why));
     this.#updateHold();
   }
@@ -141,12 +160,12 @@ export class PendingTransfers implements ConnectionObserver {
 
   /** TCP tells that there are data, or their end. */
   readable(): void {
-    this.#serveSoon();
+    if (this.#reads.length > 0) this.#serveSoon();
   }
 
   /** TCP tells that there is room. */
   writable(): void {
-    this.#serveSoon();
+    if (this.#writes.length > 0) this.#serveSoon();
   }
 
   /** TCP tells that it is done with the connection. */
@@ -169,40 +188,43 @@ export class PendingTransfers implements ConnectionObserver {
     if (waiting || this.#hold !== null) this.hold.waiting = waiting;
   }
 
-  /** TCP calls in the middle of packet handling, so what waits is served a little later, and many calls at once. */
   #serveSoon(): void {
-    if (this.#serving || (this.#reads.length === 0 && this.#writes.length === 0)) return;
-    this.#serveLater();
+    if (this.#serving) return;
+    this.#serving = true;
+    if (told.push(this) === 1) queueMicrotask(serveTold);
   }
 
-  /** Not part of `#serveSoon`: a function that makes another one allocates in every call. */
-  #serveLater(): void {
-    this.#serving = true;
-    queueMicrotask(() => {
-      this.#serving = false;
-      this.#serveReads();
-      this.#serveWrites();
-      this.#updateHold();
-    });
+  /** Serves what can be served now. */
+  serve(): void {
+    this.#serving = false;
+    this.#serveReads();
+    this.#serveWrites();
+    this.#updateHold();
   }
 
   #serveReads(): void {
     for (let read = this.#reads[0]; read !== undefined; read = this.#reads[0]) {
       const receivable = this.#connection.receivable;
+      const { target, outcome } = read;
       if (receivable > 0) {
-        const target = read.target ?? new Uint8Array(Math.min(receivable, chunkBytes));
-        const received = read.peeks ? this.#connection.peek(target) : this.#connection.receive(target);
-        read.resolve(received === target.length ? target : target.subarray(0, received));
+        if (target === null) outcome.resolve(this.#takeChunk(receivable));
+        else outcome.resolve(read.peeks ? this.#connection.peek(target) : this.#connection.receive(target));
       } else if (this.#unreported !== null) {
-        read.reject(this.takeError("receive from"));
+        outcome.reject(this.takeError("receive from"));
       } else if (this.#connection.ended || this.#over) {
-        read.resolve(null);
+        outcome.resolve(null);
       } else {
-        this.#connection.expect(read.peeks ? null : read.target);
+        this.#connection.expect(read.peeks ? null : target);
         return;
       }
       this.#reads.shift();
     }
+  }
+
+  #takeChunk(receivable: number): Uint8Array {
+    const chunk = new Uint8Array(Math.min(receivable, chunkBytes));
+    const received = this.#connection.receive(chunk);
+    return received === chunk.length ? chunk : chunk.subarray(0, received);
   }
 
   #serveWrites(): void {

@@ -92,24 +92,32 @@ export class TcpConn implements Deno.TcpConn {
    * @throws {Deno.errors.BadResource} If this side has been closed.
    * @throws {Deno.errors.Interrupted} If it is closed while the read waits.
    */
-  async read(p: Uint8Array): Promise<number | null> {
-    this.#assertOpen();
-    if (p.length === 0) return 0;
-    if (this.#readableNow) return this.#connection.receive(p);
-    const chunk = await this.#transfers.receive(p, false);
-    return chunk === null ? null : chunk.length;
+  read(p: Uint8Array): Promise<number | null> {
+    // No async function, here and below: that would be another promise and two turns more for each read.
+    try {
+      return Promise.resolve(this.#receive(p, false));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
    * As {@linkcode TcpConn.read}, but what is received stays: the next read gives it again. Waits for the first byte only,
    * so a second call may give no more than the first.
    */
-  async peek(p: Uint8Array): Promise<number | null> {
+  peek(p: Uint8Array): Promise<number | null> {
+    try {
+      return Promise.resolve(this.#receive(p, true));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #receive(p: Uint8Array, peeks: boolean): number | Promise<number | null> {
     this.#assertOpen();
     if (p.length === 0) return 0;
-    if (this.#readableNow) return this.#connection.peek(p);
-    const chunk = await this.#transfers.receive(p, true);
-    return chunk === null ? null : chunk.length;
+    if (!this.#readableNow) return this.#transfers.receive(p, peeks);
+    return peeks ? this.#connection.peek(p) : this.#connection.receive(p);
   }
 
   /** Bytes that can be read without waiting. */
@@ -136,12 +144,20 @@ export class TcpConn implements Deno.TcpConn {
    * @throws {Deno.errors.BadResource} If this side has been closed.
    * @throws {Deno.errors.Interrupted} If it is closed while the write waits.
    */
-  async write(p: Uint8Array): Promise<number> {
+  write(p: Uint8Array): Promise<number> {
+    try {
+      return Promise.resolve(this.#send(p));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #send(p: Uint8Array): number | Promise<number> {
     this.#assertOpen();
     if (this.#connection.finished || this.#writeEnded) throw this.#transfers.takeError("send to");
     if (p.length === 0) return 0;
     const sent = this.#waiting === null ? this.#connection.send(p) : this.#waiting.sendNow(p);
-    return sent > 0 ? sent : await this.#transfers.send(p);
+    return sent > 0 ? sent : this.#transfers.send(p);
   }
 
   /**
@@ -265,13 +281,20 @@ export class TcpConn implements Deno.TcpConn {
 
   #useStreams(): TcpStreams {
     return this.#streams ??= new TcpStreams({
-      receive: (target) => this.#closed ? Promise.reject(this.#closedError()) : this.#transfers.receive(target, false),
+      receive: (target) => this.#receiveForStream(target),
       cancelReceive: () => this.#transfers.dropReads(),
       write: (chunk) => this.write(chunk),
       closeWrite: () => this.closeWrite(),
       close: () => this[Symbol.dispose](),
       abort: () => this.abort(),
     });
+  }
+
+  async #receiveForStream(target: Uint8Array | null): Promise<Uint8Array | null> {
+    this.#assertOpen();
+    if (target === null) return await this.#transfers.receiveChunk();
+    const received = await this.#transfers.receive(target, false);
+    return received === null ? null : target.subarray(0, received);
   }
 
   /** The reads and writes that wait; made with the first one, since most connections of a busy server only wait. */
