@@ -4,7 +4,7 @@
  * @module
  */
 
-import { capture, type Device, type Logger, openPacketSocket } from "../mod.ts";
+import { capture, type Device, type Logger, openPacketSocket, Rtnetlink } from "../mod.ts";
 import { CaptureReader } from "../stack/link/pcap_reader.ts";
 import { ExitCode, InvalidValue, runProgram, toggle, UsageError } from "./cli.ts";
 import type { Program, Values } from "./cli.ts";
@@ -98,7 +98,10 @@ function watched(device: Device, viewer: Viewer): Device {
 }
 
 async function watchInterface(name: string, values: DumpValues, viewer: Viewer, done: Promise<void>, logger: Logger) {
-  const device = openPacketSocket({ interface: name, promiscuous: values.promiscuous, outgoing: true });
+  using kernel = new Rtnetlink();
+  // What goes out of the loopback comes in again, and is to be shown once.
+  const outgoing = !kernel.link(name).loopback;
+  const device = openPacketSocket({ interface: name, promiscuous: values.promiscuous, outgoing });
   return await withLoopback(logger, (session) => {
     // A stack without an address there answers nothing.
     session.stack.attach(watched(device, viewer));

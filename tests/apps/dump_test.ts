@@ -307,6 +307,15 @@ kernelTest("dump -i watches both directions of an interface of the host, and ans
   assertEquals(await program.code(), 0);
 }, { programs: ["ip"] });
 
+kernelTest("dump -i lo shows each packet once", async () => {
+  await using program = RunningProgram.start("dump", "-i", "lo", "-t", "-c", "2", "udp", "port", "9999");
+  await program.line(/^Watching lo/);
+  await using socket = await KernelSocket.bind("127.0.0.1");
+  for (const length of [5, 6]) await socket.send(new Uint8Array(length), "127.0.0.1", 9999);
+  assertEquals(await program.code(), 0);
+  assertEquals(program.output.map((line) => line.slice(line.lastIndexOf(" ") + 1)), ["5", "6"]);
+});
+
 kernelTest("without the privilege for it, dump says so in one line", async () => {
   for (const args of [[], ["-i", "lo"]]) {
     const { code, stderr } = await programCommand("dump", args, ["setpriv", "--bounding-set=-net_admin,-net_raw"])
