@@ -53,7 +53,13 @@ function targetFrom(operands: readonly string[]): Deno.NetAddr {
 function openSocket({ stack, nic }: LinkSession, target: Deno.NetAddr, values: ClientValues): DatagramConn {
   const localPort = values["source-port"];
   const address = IpAddress.parse(target.hostname);
-  const toMany = address.isMulticast || address.isBroadcast || nic.isSubnetBroadcast(address.words[0]!);
+  const toAll = address.isBroadcast || nic.isSubnetBroadcast(address.words[0]!);
+  if (toAll && !values.broadcast) {
+    throw new UsageError(
+      `Cannot send to ${target.hostname}: it is a broadcast address, give --broadcast if you mean all`,
+    );
+  }
+  const toMany = toAll || address.isMulticast;
   if (!toMany) return stack.connectDatagram({ hostname: target.hostname, port: target.port, localPort });
   return stack.listenDatagram({ port: localPort, broadcast: values.broadcast });
 }
