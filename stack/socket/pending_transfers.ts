@@ -30,6 +30,31 @@ interface PendingWrite {
 /** Where nothing waits. Shared, and never written to. */
 const nothing: never[] = [];
 
+/**
+ * Lists in which nothing waits, for whoever waits next: of many connections few wait at the same time, and the
+ * processor has in its caches what another one has just used.
+ */
+class SpareLists<Item> {
+  readonly #spare: Item[][] = [];
+
+  /** An empty list. */
+  take(): Item[] {
+    return this.#spare.pop() ?? [];
+  }
+
+  /** Takes an empty list back. Returns what is left to its user: one in which nothing waits. */
+  recycle(list: Item[]): Item[] {
+    if (list !== nothing && this.#spare.length < mostSpareLists) this.#spare.push(list);
+    return nothing;
+  }
+}
+
+/** Spare lists are kept up to this number. */
+const mostSpareLists = 1024;
+
+const spareReads = new SpareLists<PendingRead>();
+const spareWrites = new SpareLists<PendingWrite>();
+
 /** Largest fresh buffer for what is received, in bytes. */
 const chunkBytes = 65536;
 
@@ -99,7 +124,7 @@ export class PendingTransfers implements ConnectionObserver {
     // Who reads first has nothing to send with the SYN.
     this.#connection.proceed();
     const outcome = Promise.withResolvers<number | Uint8Array | null>();
-    if (this.#reads === nothing) this.#reads = [];
+    if (this.#reads === nothing) this.#reads = spareReads.take();
     this.#reads.push({ target, peeks, outcome });
     if (this.#reads.length === 1) this.#serveReads();
     this.#updateHold();
@@ -121,7 +146,7 @@ export class PendingTransfers implements ConnectionObserver {
   /** Waits for room, sends at least one byte and resolves with how many; null ends the sending side. */
   send(source: Uint8Array | null): Promise<number> {
     return new Promise((resolve, reject) => {
-      if (this.#writes === nothing) this.#writes = [];
+      if (this.#writes === nothing) this.#writes = spareWrites.take();
       this.#writes.push({ source, resolve, reject });
       this.#updateHold();
     });
@@ -219,6 +244,7 @@ export class PendingTransfers implements ConnectionObserver {
       }
       this.#reads.shift();
     }
+    this.#reads = spareReads.recycle(this.#reads);
   }
 
   #takeChunk(receivable: number): Uint8Array {
@@ -242,5 +268,6 @@ export class PendingTransfers implements ConnectionObserver {
       }
       this.#writes.shift();
     }
+    this.#writes = spareWrites.recycle(this.#writes);
   }
 }

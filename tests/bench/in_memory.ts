@@ -93,20 +93,19 @@ const segments = 200_000;
 function segmentCost(connections: number): Promise<Figures> {
   return withPair({}, async (client, server) => {
     const pairs = await connectMany(client, server, connections);
-    for (const [sender, receiver] of pairs) {
-      sender.setNoDelay(true);
-      receiver.configure({ quickAcknowledgements: Infinity });
-    }
+    const senders = pairs.map(([sender]) => sender);
+    const receivers = pairs.map(([_, receiver]) => receiver);
+    for (const sender of senders) sender.setNoDelay(true);
+    for (const receiver of receivers) receiver.configure({ quickAcknowledgements: Infinity });
     const chunk = new Uint8Array(segmentBytes);
     const buffer = new Uint8Array(segmentBytes);
     let next = 0;
     const carry = async (count: number) => {
       for (let carried = 0; carried < count; carried += active) {
         const turn: Promise<number | null>[] = [];
-        for (let index = 0; index < active; index++) {
-          const [sender, receiver] = pairs[next++ % pairs.length]!;
-          sender.write(chunk);
-          turn.push(receiver.read(buffer));
+        for (let index = 0; index < active; index++, next = (next + 1) % connections) {
+          senders[next]!.write(chunk);
+          turn.push(receivers[next]!.read(buffer));
         }
         await Promise.all(turn);
       }

@@ -14,6 +14,7 @@ import type { TcpContext } from "./context.ts";
 import type { Ecn } from "./ecn.ts";
 import { minimumHeaderBytes } from "./header.ts";
 import { timestampsBytes } from "./options.ts";
+import { Measure, newMeasures } from "./measures.ts";
 import { PathMtuSearch } from "./path_mtu_search.ts";
 import { Receiver } from "./receive.ts";
 import { announcedSegmentBytes, largestSuperSegment } from "./segment_writer.ts";
@@ -56,13 +57,9 @@ export abstract class ControlBlock implements Transmitter {
   segmentsReceived: number = 0;
   /** Acknowledgements received that only repeat the last one. */
   duplicateAcks: number = 0;
-  /** When the last segment arrived, in milliseconds. */
-  lastReceivedAt: number;
-  /** When the connection began, in milliseconds: no echo is older. */
-  readonly openedAt: number;
-
   #settings: Readonly<ConnectionSettings>;
   readonly #timestampOffset: number;
+  readonly #measures: number[] = newMeasures();
   #pathMtuSearch: PathMtuSearch | null = null;
 
   /** That of a connection that has not begun. */
@@ -95,12 +92,27 @@ export abstract class ControlBlock implements Transmitter {
       initialSequence | 0,
       defaultSegmentBytes[local.address.family],
       settings.sendBufferBytes,
+      this.#measures,
     );
     this.sender.rtt.begin(settings.initialTimeout, settings.minimumTimeout);
     // RFC 1191 section 3, RFC 9293 section 3.7.2: routers are to say what they do not carry.
     path.dontFragment = true;
     this.#spread(settings);
-    this.lastReceivedAt = this.openedAt = this.now;
+    this.lastReceivedAt = this.#measures[Measure.openedAt] = this.now;
+  }
+
+  /** When the connection began, in milliseconds: no echo is older. */
+  get openedAt(): number {
+    return this.#measures[Measure.openedAt]!;
+  }
+
+  /** When the last segment arrived, in milliseconds. */
+  get lastReceivedAt(): number {
+    return this.#measures[Measure.receivedAt]!;
+  }
+
+  set lastReceivedAt(time: number) {
+    this.#measures[Measure.receivedAt] = time;
   }
 
   /** As {@linkcode Transmitter.transmit}. */

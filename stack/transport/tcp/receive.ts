@@ -15,8 +15,8 @@ import type { Segment } from "./segment.ts";
 import { defaultSettings } from "./settings.ts";
 import { WindowGrowth } from "./window_growth.ts";
 
-/** RFC 7323 section 5.5: after this long without a segment, in milliseconds, TS.Recent is no longer believed. */
-const timestampLifetime = 24 * 24 * 3600 * 1000;
+/** RFC 7323 section 5.5: after this long without a segment, in seconds, TS.Recent is no longer believed. */
+const timestampLifetime = 24 * 24 * 3600;
 
 /** The receiving half of one connection. */
 export class Receiver {
@@ -55,6 +55,7 @@ export class Receiver {
   #limit: number;
   readonly #initialWindow: number;
   #maximum: number;
+  /** When TS.Recent was taken, in whole seconds. */
   #recentTimestampAt = 0;
   #duplicateStart = 0;
   #duplicateEnd = 0;
@@ -161,12 +162,12 @@ export class Receiver {
 
   /** Whether a timestamp is older than the most recent one: PAWS (RFC 7323 section 5). */
   isOldTimestamp(value: number, now: number): boolean {
-    return before(value, this.recentTimestamp) && now - this.#recentTimestampAt <= timestampLifetime;
+    return before(value, this.recentTimestamp) && !this.#timestampExpired(now);
   }
 
   /** Takes the timestamp of an acceptable segment over, where RFC 7323 section 4.3 says so. */
   noteTimestamp(value: number, sequence: number, now: number): void {
-    if (notBefore(value, this.recentTimestamp) || now - this.#recentTimestampAt > timestampLifetime) {
+    if (notBefore(value, this.recentTimestamp) || this.#timestampExpired(now)) {
       if (notAfter(sequence, this.lastAckSent)) this.setTimestamp(value, now);
     }
   }
@@ -174,7 +175,11 @@ export class Receiver {
   /** Takes a timestamp over. */
   setTimestamp(value: number, now: number): void {
     this.recentTimestamp = value;
-    this.#recentTimestampAt = now;
+    this.#recentTimestampAt = Math.floor(now / 1000);
+  }
+
+  #timestampExpired(now: number): boolean {
+    return now / 1000 - this.#recentTimestampAt > timestampLifetime;
   }
 
   /**
@@ -253,8 +258,9 @@ export class Receiver {
     this.#cutBySyn = false;
     const window = this.window;
     // The peer sees the window in steps: rounded up, so that the edge that it has seen does not move back.
-    const field = Math.min(65535, Math.ceil(window / 2 ** scale));
-    const announced = add(this.rcvNxt, field * 2 ** scale);
+    const step = 1 << scale;
+    const field = Math.min(65535, Math.ceil(window / step));
+    const announced = add(this.rcvNxt, field * step);
     if (after(announced, this.rightEdge)) this.rightEdge = announced;
     return field;
   }
@@ -374,7 +380,7 @@ export class Receiver {
   /** Where the right edge could be: what fits the buffer behind what waits in it, in steps that can be announced. */
   #wantedEdge(scale: number): number {
     const free = Math.max(0, this.#limit - this.#buffer.queued);
-    const step = 2 ** scale;
+    const step = 1 << scale;
     // Without scaling no more than 65,535 can be announced, but what was asked for is taken if it comes.
     const most = scale === 0 ? Math.max(this.#initialWindow, 65535) : 65535 * step;
     return add(this.rcvNxt, Math.min(Math.floor(free / step) * step, most));

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { Measure, newMeasures } from "./measures.ts";
+
 /** Time-out before the first sample, in milliseconds (RFC 6298 section 2.1). */
 export const initialTimeout = 1000;
 
@@ -26,21 +28,38 @@ const minimumWindow = 300_000;
 
 /** The estimator of one connection. All times are in milliseconds. */
 export class RttEstimator {
-  /** SRTT; 0 before the first sample. */
-  smoothed: number = 0;
-  /** RTTVAR. */
-  variance: number = 0;
-  /** The latest sample. */
-  latest: number = 0;
-  /** The smallest sample of the last minutes; Infinity before the first sample. */
-  minimum: number = Infinity;
   /** How often the time-out has been doubled since the last fresh sample. */
   backoff: number = 0;
   /** Least that the time-out exceeds the smoothed round-trip time by, in place of G in RFC 6298 section 2.3. */
   least: number = minimumTimeout;
-  #timeout = initialTimeout;
-  #minimumAt = 0;
   #firstWaits = false;
+  readonly #measures: number[];
+
+  /** Keeps what it knows in `measures`. */
+  constructor(measures: number[] = newMeasures()) {
+    this.#measures = measures;
+    measures[Measure.timeout] = initialTimeout;
+  }
+
+  /** SRTT; 0 before the first sample. */
+  get smoothed(): number {
+    return this.#measures[Measure.smoothedRtt]!;
+  }
+
+  /** RTTVAR. */
+  get variance(): number {
+    return this.#measures[Measure.rttVariance]!;
+  }
+
+  /** The latest sample. */
+  get latest(): number {
+    return this.#measures[Measure.latestRtt]!;
+  }
+
+  /** The smallest sample of the last minutes; Infinity before the first sample. */
+  get minimum(): number {
+    return this.#measures[Measure.minimumRtt]!;
+  }
 
   /** Sets the time-out before the first sample, and the smallest one. */
   begin(timeout: number, least: number): void {
@@ -60,21 +79,25 @@ export class RttEstimator {
   sample(measured: number, now: number): void {
     // What comes back within one batch over the loopback interface may carry the time at which the batch began.
     const rtt = Math.max(0, measured);
-    this.latest = rtt;
-    const first = this.smoothed === 0;
+    const measures = this.#measures;
+    measures[Measure.latestRtt] = rtt;
+    let { smoothed, variance } = this;
+    const first = smoothed === 0;
     if (first || this.#firstWaits) {
-      this.smoothed = Math.max(rtt, Number.MIN_VALUE);
-      this.variance = rtt / 2;
+      smoothed = Math.max(rtt, Number.MIN_VALUE);
+      variance = rtt / 2;
       this.#firstWaits &&= first;
     } else {
-      this.variance += (Math.abs(this.smoothed - rtt) - this.variance) / 4;
-      this.smoothed += (rtt - this.smoothed) / 8;
+      variance += (Math.abs(smoothed - rtt) - variance) / 4;
+      smoothed += (rtt - smoothed) / 8;
     }
-    if (rtt <= this.minimum || now - this.#minimumAt > minimumWindow) {
-      this.minimum = rtt;
-      this.#minimumAt = now;
+    measures[Measure.smoothedRtt] = smoothed;
+    measures[Measure.rttVariance] = variance;
+    if (rtt <= this.minimum || now - measures[Measure.minimumRttAt]! > minimumWindow) {
+      measures[Measure.minimumRtt] = rtt;
+      measures[Measure.minimumRttAt] = now;
     }
-    this.#setTimeout(this.smoothed + Math.max(this.least, 4 * this.variance));
+    this.#setTimeout(smoothed + Math.max(this.least, 4 * variance));
     this.backoff = 0;
   }
 
@@ -85,12 +108,13 @@ export class RttEstimator {
 
   /** The time-out without back-off. */
   get baseTimeout(): number {
-    return this.#timeout;
+    return this.#measures[Measure.timeout]!;
   }
 
   /** The time-out to use now, back-off included. */
   get timeout(): number {
-    return Math.min(maximumTimeout, this.#timeout * 2 ** this.backoff);
+    const { baseTimeout, backoff } = this;
+    return backoff === 0 ? baseTimeout : Math.min(maximumTimeout, baseTimeout * 2 ** backoff);
   }
 
   /** Doubles the time-out (RFC 6298 section 5.5). */
@@ -105,6 +129,6 @@ export class RttEstimator {
   }
 
   #setTimeout(timeout: number): void {
-    this.#timeout = Math.min(maximumTimeout, Math.max(this.least, timeout));
+    this.#measures[Measure.timeout] = Math.min(maximumTimeout, Math.max(this.least, timeout));
   }
 }

@@ -44,8 +44,9 @@ export class Sender extends SendState {
     initialSequence: number,
     segmentBytes: number,
     limit: number,
+    measures?: number[],
   ) {
-    super(spareFlights, makeControl, initialSequence, segmentBytes, limit);
+    super(spareFlights, makeControl, initialSequence, segmentBytes, limit, measures);
     this.#transmitter = transmitter;
   }
 

@@ -10,6 +10,7 @@ import type { CongestionControl, CongestionControlFactory } from "./congestion/c
 import { CongestionWindow } from "./congestion/control.ts";
 import { Delivery } from "./delivery.ts";
 import { minimumHeaderBytes } from "./header.ts";
+import { Measure, newMeasures } from "./measures.ts";
 import type { Flight, FlyingSender, SpareFlights } from "./flight.ts";
 import { paceOf, type Pacer } from "./pacing.ts";
 import { Rack } from "./rack.ts";
@@ -51,8 +52,6 @@ export abstract class SendState implements FlyingSender {
   finSent: boolean = false;
   /** Whether a byte beyond the peer's closed window has been sent as a probe. */
   probed: boolean = false;
-  /** When something was last sent, in milliseconds. */
-  lastSentAt: number = 0;
   /** Payload bytes sent for the first time. */
   bytesSent: number = 0;
   /** Payload bytes sent again. */
@@ -68,7 +67,7 @@ export abstract class SendState implements FlyingSender {
   delivery: Delivery | null = null;
 
   /** The round-trip estimator. */
-  readonly rtt: RttEstimator = new RttEstimator();
+  readonly rtt: RttEstimator;
   /** The congestion window. */
   readonly window: CongestionWindow;
   /** Whether what the congestion window allows is spread over the round trip. */
@@ -76,6 +75,7 @@ export abstract class SendState implements FlyingSender {
   /** What is known while something is in the network or waits; null while nothing does. */
   #flight: Flight | null = null;
   readonly #spareFlights: SpareFlights;
+  readonly #measures: number[];
   /** Made when it is first needed: a connection that has sent no data does without. */
   #control: CongestionControl | null = null;
   readonly #makeControl: CongestionControlFactory;
@@ -87,13 +87,16 @@ export abstract class SendState implements FlyingSender {
     initialSequence: number,
     segmentBytes: number,
     limit: number,
+    measures: number[] = newMeasures(),
   ) {
+    this.#measures = measures;
     this.#spareFlights = spareFlights;
     this.#makeControl = makeControl;
     this.limit = limit;
     this.initialSequence = this.sndUna = this.sndNxt = initialSequence;
     this.segmentBytes = segmentBytes;
-    this.window = new CongestionWindow(segmentBytes);
+    this.rtt = new RttEstimator(measures);
+    this.window = new CongestionWindow(segmentBytes, measures);
   }
 
   /** The congestion control algorithm. */
@@ -204,6 +207,15 @@ export abstract class SendState implements FlyingSender {
   /** Goes on with another congestion control algorithm, and the present window. */
   useControl(control: CongestionControl): void {
     this.#control = control;
+  }
+
+  /** When something was last sent, in milliseconds. */
+  get lastSentAt(): number {
+    return this.#measures[Measure.sentAt]!;
+  }
+
+  set lastSentAt(time: number) {
+    this.#measures[Measure.sentAt] = time;
   }
 
   /** Bytes in the buffer, sent or not, that are not acknowledged. */

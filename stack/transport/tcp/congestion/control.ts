@@ -4,25 +4,43 @@
  * @module
  */
 
+import { Measure, newMeasures } from "../measures.ts";
 import type { RttEstimator } from "../rtt.ts";
 
 /** The congestion window of one connection. All sizes are in bytes. */
 export class CongestionWindow {
   /** Payload bytes of a full segment. */
   segmentBytes: number;
-  /** The congestion window, cwnd. */
-  size: number;
-  /** The slow-start threshold, ssthresh; Infinity until the first congestion. */
-  slowStartThreshold: number = Infinity;
   /** Whether what it allows is sent at a pace rather than in bursts. */
   paced: boolean = false;
   /** Whether slow start follows a retransmission time-out. */
   afterTimeout: boolean = false;
 
-  /** Starts with the initial window for segments of `segmentBytes`. */
-  constructor(segmentBytes: number) {
+  readonly #measures: number[];
+
+  /** Starts with the initial window for segments of `segmentBytes`, and keeps it in `measures`. */
+  constructor(segmentBytes: number, measures: number[] = newMeasures()) {
     this.segmentBytes = segmentBytes;
+    this.#measures = measures;
     this.size = initialWindow(segmentBytes);
+  }
+
+  /** The congestion window, cwnd. */
+  get size(): number {
+    return this.#measures[Measure.window]!;
+  }
+
+  set size(bytes: number) {
+    this.#measures[Measure.window] = bytes;
+  }
+
+  /** The slow-start threshold, ssthresh; Infinity until the first congestion. */
+  get slowStartThreshold(): number {
+    return this.#measures[Measure.slowStartThreshold]!;
+  }
+
+  set slowStartThreshold(bytes: number) {
+    this.#measures[Measure.slowStartThreshold] = bytes;
   }
 
   /** Whether the window is below the threshold. */
