@@ -360,6 +360,8 @@ export class ConnectionTimers {
       return connection.abort({ name: "TimedOut", message });
     }
     if (this.#keepAliveProbes >= connection.settings.keepAliveCount) {
+      // Should the peer be there still, and only its answers get lost, it need not keep the connection either.
+      connection.sendReset();
       return connection.giveUp(`no answer to ${this.#keepAliveProbes} keep-alive probes`);
     }
     this.#keepAliveProbes++;

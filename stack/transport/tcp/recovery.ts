@@ -287,7 +287,7 @@ export class LossRecovery {
     if (this.recovering || this.tailProbeOutstanding || this.#scoreboard.sacked > 0) return Infinity;
     if (!this.#rtt.measured) return tailProbeDelayUnmeasured;
     const delay = 2 * this.#rtt.smoothed;
-    const single = this.#scoreboard.inFlight <= this.#window.segmentBytes;
+    const single = this.#scoreboard.count === 1;
     return delay + (single ? maximumAckDelay : tailProbeSlack);
   }
 

@@ -368,7 +368,7 @@ function takeText(connection: Connection, segment: Segment): void {
     connection.state !== State.finWait2
   ) {
     // The peer has sent FIN before: what comes after it is ignored, a repetition is acknowledged.
-    receiver.acks.need = AckNeed.now;
+    if (before(segment.sequence, receiver.rcvNxt)) receiver.acks.need = AckNeed.now;
     return;
   }
   if (connection.abandoned && after(add(segment.sequence, segment.length), receiver.rcvNxt)) {

@@ -224,6 +224,8 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
   override send(length: number, literal: Uint8Array | null, to: SocketAddress | null, flags: number): Outcome {
     const { connection } = this;
     if (connection === null) return this.#sendAndConnect(length, literal, to, flags);
+    // Behind the peer's FIN, a reset only says what writing leads to.
+    if (this.#error === "ECONNRESET" && connection.receiver.finReached) this.#error = null;
     if (this.#error !== null) return this.#takeError()!;
     if (this.#over || this.#writeShut) return "EPIPE";
     if (connection.deferred) return this.#sendInSyn(connection, length, literal, flags);

@@ -97,7 +97,9 @@ tcpTest("FIN that the window cuts off is not taken", (t) => {
 
 tcpTest("data behind FIN are ignored", (t) => {
   t.accept(plain).receives("F. 1:11(10) ack 1").takeSent();
-  t.receives(". 12:22(10) ack 1").sends(". 1:1(0) ack 12");
+  t.receives(". 12:22(10) ack 1");
+  assertEquals(t.takeSent(), []);
+  t.receives(". 11:22(11) ack 1").sends(". 1:1(0) ack 12");
   assertEquals(t.read(), 10);
 });
 

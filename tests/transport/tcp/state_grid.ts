@@ -43,7 +43,7 @@
  * 2. A segment that was received before is not taken, but its acknowledgement counts when it is not too old, so that
  *    two ends which both send again what the other has got tell each other. RFC 9293 drops it whole.
  * 3. Nothing that lies behind the peer's FIN belongs to its stream. It is ignored; RFC 9293 does not say whether it is
- *    acknowledged.
+ *    acknowledged. As elsewhere, only what was received before is.
  * 4. The text of RFC 9293 answers with ACK, its section 3.5 (figure 7) and section 3.10.7.4 ("trimming off any portions
  *    that lie outside the window (including SYN and FIN)") take the acknowledgement.
  * 5. RFC 9293 drops a segment without ACK only when it lies in the window. No TCP sends one in any place.
@@ -177,9 +177,9 @@ export const stateGrid: Readonly<Record<string, string>> = {
     ACK,FIN none            ack     ack               -                  -                -                ack    ack
     ACK,FIN,data old,unsent ack
     ACK dup,new             ack     ack               -                  -                -                ack    ack
-    FIN dup,new             ack     ack               ack[3]             ack[3]           ack[3]           ack    ack
+    FIN dup,new             ack     ack               -[3]               -[3]             -[3]             ack    ack
     data none               ack     -                 -                  -                -                ack    ack
-    data dup,new            ack     ack[3]            ack[3]             ack[3]           ack[3]           ack    ack
+    data dup,new            ack     ack[3]            -[3]               -[3]             -[3]             ack    ack
   `,
 
   "CLOSING": `
@@ -190,10 +190,10 @@ export const stateGrid: Readonly<Record<string, string>> = {
     ACK,FIN,data old,unsent ack
     ACK dup                 ack     ack               -                  -                -                ack    ack
     ACK new                 ack     ack>TIME-WAIT[2]  ->TIME-WAIT        ->TIME-WAIT      ->TIME-WAIT      ack    ack
-    FIN dup                 ack     ack               ack[3]             ack[3]           ack[3]           ack    ack
+    FIN dup                 ack     ack               -[3]               -[3]             -[3]             ack    ack
     FIN new                 ack     ack>TIME-WAIT[2]  ->TIME-WAIT[3]     ->TIME-WAIT[3]   ->TIME-WAIT[3]   ack    ack
     data none               ack     -                 -                  -                -                ack    ack
-    data dup                ack     ack[3]            ack[3]             ack[3]           ack[3]           ack    ack
+    data dup                ack     ack[3]            -[3]               -[3]             -[3]             ack    ack
     data new                ack     ->TIME-WAIT       ->TIME-WAIT        ->TIME-WAIT      ->TIME-WAIT      ack    ack
   `,
 
@@ -205,10 +205,10 @@ export const stateGrid: Readonly<Record<string, string>> = {
     ACK,FIN,data old,unsent ack
     ACK dup                 ack     ack               -                  -                -                ack    ack
     ACK new                 ack     ->CLOSED[2]       ->CLOSED           ->CLOSED         ->CLOSED         ack    ack
-    FIN dup                 ack     ack               ack[3]             ack[3]           ack[3]           ack    ack
+    FIN dup                 ack     ack               -[3]               -[3]             -[3]             ack    ack
     FIN new                 ack     ->CLOSED[2]       ->CLOSED           ->CLOSED         ->CLOSED         ack    ack
     data none               ack     -                 -                  -                -                ack    ack
-    data dup                ack     ack[3]            ack[3]             ack[3]           ack[3]           ack    ack
+    data dup                ack     ack[3]            -[3]               -[3]             -[3]             ack    ack
     data new                ack     ->CLOSED          ->CLOSED           ->CLOSED         ->CLOSED         ack    ack
   `,
 
