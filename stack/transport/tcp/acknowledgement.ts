@@ -97,13 +97,16 @@ export class Acknowledgement {
     while (scoreboard.count > 0 && notAfter(scoreboard.end(0), acknowledgement)) {
       this.advanced += scoreboard.size(0);
       if (scoreboard.has(0, Mark.ambiguous)) this.retransmissionAcked = true;
-      if (!scoreboard.has(0, Mark.sacked)) this.#take(scoreboard, rack, 0, echo, now);
+      if (!scoreboard.has(0, Mark.sacked)) {
+        this.#take(scoreboard, rack, 0, scoreboard.size(0), scoreboard.end(0), echo, now);
+      }
       scoreboard.shift();
     }
     if (scoreboard.count > 0 && before(scoreboard.start(0), acknowledgement)) {
       const acknowledged = distance(acknowledgement, scoreboard.start(0));
       this.advanced += acknowledged;
-      if (!scoreboard.has(0, Mark.sacked)) this.delivered += acknowledged;
+      // The rest of a super-segment is still under way.
+      if (!scoreboard.has(0, Mark.sacked)) this.#take(scoreboard, rack, 0, acknowledged, acknowledgement, echo, now);
       scoreboard.trim(acknowledgement);
     }
   }
@@ -154,19 +157,27 @@ export class Acknowledgement {
         scoreboard.split(index, right);
       }
       this.sackedMore = true;
-      this.#take(scoreboard, rack, index, echo, now);
+      this.#take(scoreboard, rack, index, scoreboard.size(index), scoreboard.end(index), echo, now);
       scoreboard.mark(index, Mark.sacked, Mark.lost | Mark.retransmitted);
     }
   }
 
-  /** The peer has a segment: count it, and note what its times say. */
-  #take(scoreboard: Scoreboard, rack: Rack, index: number, echo: number, now: number): void {
-    this.delivered += scoreboard.size(index);
+  /** The peer has so many bytes of a record, up to `end`: count them, and note what its times say. */
+  #take(
+    scoreboard: Scoreboard,
+    rack: Rack,
+    index: number,
+    bytes: number,
+    end: number,
+    echo: number,
+    now: number,
+  ): void {
+    this.delivered += bytes;
     const ambiguous = scoreboard.has(index, Mark.ambiguous);
     const sentAt = scoreboard.sentAt(index);
     this.lastSentAt = Math.max(this.lastSentAt, sentAt);
     if (ambiguous) this.ambiguous = true;
     else if (this.firstSentAt < 0 || sentAt < this.firstSentAt) this.firstSentAt = sentAt;
-    rack.delivered(sentAt, scoreboard.end(index), ambiguous, echo, now);
+    rack.delivered(sentAt, end, ambiguous, echo, now);
   }
 }

@@ -241,7 +241,7 @@ export class LossRecovery {
     const scoreboard = this.#scoreboard;
     let some = false;
     for (let index = 0; index < scoreboard.count; index++) {
-      const bytes = scoreboard.size(index) - (scoreboard.has(index, Mark.fin) ? 1 : 0);
+      const bytes = scoreboard.largestSegment(index) - (scoreboard.has(index, Mark.fin) ? 1 : 0);
       if (bytes <= largest || scoreboard.has(index, Mark.sacked | Mark.syn)) continue;
       scoreboard.mark(index, Mark.lost, Mark.retransmitted);
       some = true;

@@ -1,6 +1,7 @@
 /**
  * The scoreboard: a record of every segment that is in the network, with what is known of it. It is what loss
- * detection, the congestion window and round-trip samples work from (RFC 6675 section 3, RFC 8985 section 5.2).
+ * detection, the congestion window and round-trip samples work from (RFC 6675 section 3, RFC 8985 section 5.2). A
+ * super-segment is one record until the peer acknowledges a part of it.
  *
  * Records stand in the order of their sequence numbers in parallel arrays; nothing is allocated per segment.
  *
@@ -39,9 +40,11 @@ const Column = {
   marks: 3,
   /** Of a sacked record: at least how many sacked records stand here in a row, itself included; 0 while unknown. */
   run: 4,
+  /** Payload bytes of each of the segments that it stands for; 0 where it is one. */
+  segmentBytes: 5,
 } as const;
 
-const columns = 5;
+const columns = 6;
 
 const noTable = new Float64Array(0);
 
@@ -75,7 +78,7 @@ export class Scoreboard {
   lost: number = 0;
   /** The part of it that is marked retransmitted. */
   retransmitted: number = 0;
-  /** How many records are marked sacked. */
+  /** How many segments are marked sacked. */
   sackedCount: number = 0;
   /** Who is told of records that are found lost. */
   watcher: LossWatcher | null = null;
@@ -111,6 +114,12 @@ export class Scoreboard {
     return distance(this.#table[row + Column.end]!, this.#table[row + Column.start]!);
   }
 
+  /** Sequence space of the largest segment of a record, in bytes. */
+  largestSegment(index: number): number {
+    const segmentBytes = this.#table[this.#row(index) + Column.segmentBytes]!;
+    return segmentBytes === 0 ? this.size(index) : Math.min(segmentBytes, this.size(index));
+  }
+
   /** When it was last sent, in milliseconds. */
   sentAt(index: number): number {
     return this.#table[this.#row(index) + Column.sentAt]!;
@@ -126,10 +135,13 @@ export class Scoreboard {
     return (this.marks(index) & marks) !== 0;
   }
 
-  /** Adds the record of a segment that has just been sent for the first time. */
-  append(start: number, end: number, now: number, marks: number): void {
+  /**
+   * Adds the record of a segment that has just been sent for the first time, or of a super-segment whose parts have
+   * `segmentBytes` bytes each.
+   */
+  append(start: number, end: number, now: number, marks: number, segmentBytes: number = 0): void {
     if (this.#count === this.#capacity) this.#grow();
-    this.#write(this.#count++, start, end, now, marks);
+    this.#write(this.#count++, start, end, now, marks, segmentBytes);
     this.outstanding += distance(end, start);
   }
 
@@ -157,11 +169,14 @@ export class Scoreboard {
     const end = this.end(index);
     const marks = this.marks(index);
     const sentAt = this.sentAt(index);
+    const segmentBytes = this.#table[this.#row(index) + Column.segmentBytes]!;
+    this.#tally(index, -1);
     if (this.#count === this.#capacity) this.#grow();
     this.#makeRoom(index + 1);
-    this.#write(index, this.start(index), sequence, sentAt, marks & ~Mark.fin);
-    this.#write(index + 1, sequence, end, sentAt, marks & ~Mark.syn);
-    if ((marks & Mark.sacked) !== 0) this.sackedCount++;
+    this.#write(index, this.start(index), sequence, sentAt, marks & ~Mark.fin, segmentBytes);
+    this.#write(index + 1, sequence, end, sentAt, marks & ~Mark.syn, segmentBytes);
+    this.#tally(index, 1);
+    this.#tally(index + 1, 1);
     if (index < this.#retransmitHint) this.#retransmitHint++;
   }
 
@@ -222,13 +237,22 @@ export class Scoreboard {
   /** Notes that a copy of a record that is not lost has been sent at `now`. */
   resentAsProbe(index: number, now: number): void {
     this.mark(index, Mark.ambiguous);
-    this.#table[this.#row(index) + Column.sentAt] = now;
+    this.#noteSentAgain(index, now);
   }
 
   /** Notes that a record that was lost has been sent again at `now`. */
   resent(index: number, now: number): void {
     this.mark(index, Mark.retransmitted | Mark.ambiguous);
-    this.#table[this.#row(index) + Column.sentAt] = now;
+    this.#noteSentAgain(index, now);
+  }
+
+  /** What is sent again is sent as one segment. */
+  #noteSentAgain(index: number, now: number): void {
+    this.#tally(index, -1);
+    const row = this.#row(index);
+    this.#table[row + Column.sentAt] = now;
+    this.#table[row + Column.segmentBytes] = 0;
+    this.#tally(index, 1);
   }
 
   /** Index of the first record that ends behind `sequence`, or the count where none does. */
@@ -299,7 +323,7 @@ export class Scoreboard {
     return ((this.#head + index) & (this.#capacity - 1)) * columns;
   }
 
-  #write(index: number, start: number, end: number, sentAt: number, marks: number): void {
+  #write(index: number, start: number, end: number, sentAt: number, marks: number, segmentBytes: number): void {
     const row = this.#row(index);
     const table = this.#table;
     table[row + Column.start] = start;
@@ -307,6 +331,7 @@ export class Scoreboard {
     table[row + Column.sentAt] = sentAt;
     table[row + Column.marks] = marks;
     table[row + Column.run] = 0;
+    table[row + Column.segmentBytes] = segmentBytes;
   }
 
   /** Moves the records from `index` on one place back. All at once: a peer can have records cut with every segment. */
@@ -336,10 +361,16 @@ export class Scoreboard {
     const size = sign * this.size(index);
     if ((marks & Mark.sacked) !== 0) {
       this.sacked += size;
-      this.sackedCount += sign;
+      this.sackedCount += sign * this.#segments(index);
     }
     if ((marks & Mark.lost) !== 0) this.lost += size;
     if ((marks & Mark.retransmitted) !== 0) this.retransmitted += size;
+  }
+
+  /** How many segments a record stands for. */
+  #segments(index: number): number {
+    const segmentBytes = this.#table[this.#row(index) + Column.segmentBytes]!;
+    return segmentBytes === 0 ? 1 : Math.ceil(this.size(index) / segmentBytes);
   }
 
   #grow(): void {

@@ -19,6 +19,8 @@ export interface Transmitter extends LossWatcher {
    * first time.
    */
   transmit(flags: number, sequence: number, length: number, fresh?: boolean): void;
+  /** Whether the peer acknowledges selectively: only then can it say which part of a super-segment it has. */
+  readonly selective?: boolean;
   /** Whether enough was sent for now: the rest goes later, so that the program has its turn. */
   readonly pausing?: boolean;
 }
@@ -279,10 +281,17 @@ export class Sender extends SendState {
     this.#transmitter.transmit(flags, sequence, length, length > 0);
   }
 
-  /** Notes what is now in the network, segment by segment: that is how it arrives or gets lost. */
+  /**
+   * Notes what is now in the network. A super-segment is one record, which is cut where the peer acknowledges a part of
+   * it; but segment by segment where the peer can only be counted on to acknowledge so many.
+   */
   #record(sequence: number, length: number, fin: boolean, now: number): void {
     const { flight: { scoreboard }, segmentBytes } = this;
     let start = sequence;
+    if (length > segmentBytes && this.#transmitter.selective === true) {
+      scoreboard.append(start, this.sndNxt, now, fin ? Mark.fin : 0, segmentBytes);
+      return;
+    }
     for (let left = length; left > segmentBytes; left -= segmentBytes) {
       const end = add(start, segmentBytes);
       scoreboard.append(start, end, now, 0);

@@ -128,3 +128,28 @@ for (const base of [0, 0x7fff_ffff - 700, 0xffff_ffff - 700]) {
     }
   });
 }
+
+Deno.test("a super-segment of which a part is acknowledged stays for the rest, and the part says when it was sent", () => {
+  const board = new Scoreboard();
+  const rack = new Rack(new RttEstimator());
+  const ack = new Acknowledgement();
+  board.append(0, 1000, 40, 0, 100);
+  ack.digest(board, rack, 300, 0, 1000, new TcpOptions(), -1, 100);
+  assertEquals([ack.advanced, ack.delivered, ack.firstSentAt], [300, 300, 40]);
+  assertEquals([board.count, board.outstanding, rack.sentAt, rack.end], [1, 700, 40, 300]);
+});
+
+Deno.test("blocks cut a super-segment, and count as the segments that they cover", () => {
+  const board = new Scoreboard();
+  const rack = new Rack(new RttEstimator());
+  const ack = new Acknowledgement();
+  board.append(0, 1000, 40, 0, 100);
+  const options = new TcpOptions();
+  options.sackBlocks = 1;
+  options.sackEdges.set([200, 500]);
+  ack.digest(board, rack, 0, 0, 1000, options, -1, 100);
+  assertEquals([board.count, board.sacked, board.sackedCount, ack.delivered], [3, 300, 3, 300]);
+  // As with segments of their own: three that came mean that nothing is waited for (RFC 8985 section 6.2.4).
+  assertEquals(rack.detectLoss(board, false, 100), 0);
+  assertEquals([board.has(0, Mark.lost), board.size(0), board.has(2, Mark.lost)], [true, 200, false]);
+});

@@ -8,17 +8,37 @@ interface Row {
   end: number;
   sentAt: number;
   marks: number;
+  largest: number;
+}
+
+/** A record and what it is made of: `segmentBytes` is 0 where it is one segment. */
+interface Model extends Omit<Row, "largest"> {
+  segmentBytes: number;
+}
+
+function largestSegment({ start, end, segmentBytes }: Model): number {
+  return segmentBytes === 0 ? end - start : Math.min(segmentBytes, end - start);
 }
 
 /** Compares everything that a scoreboard says with what a plain list of records gives. */
-function assertSame(scoreboard: Scoreboard, rows: Row[], base: number): void {
+function assertSame(scoreboard: Scoreboard, rows: Model[], base: number): void {
   const actual = Array.from({ length: scoreboard.count }, (_, index) => ({
     start: distance(scoreboard.start(index), base),
     end: distance(scoreboard.end(index), base),
     sentAt: scoreboard.sentAt(index),
     marks: scoreboard.marks(index),
+    largest: scoreboard.largestSegment(index),
   }));
-  assertEquals(actual, rows);
+  assertEquals(
+    actual,
+    rows.map((row): Row => ({
+      start: row.start,
+      end: row.end,
+      sentAt: row.sentAt,
+      marks: row.marks,
+      largest: largestSegment(row),
+    })),
+  );
   const sum = (mark: number) =>
     rows.reduce((total, { start, end, marks }) => total + ((marks & mark) === mark ? end - start : 0), 0);
   const { outstanding, sacked, lost, retransmitted, sackedCount, inFlight } = scoreboard;
@@ -27,7 +47,8 @@ function assertSame(scoreboard: Scoreboard, rows: Row[], base: number): void {
     sacked: sum(Mark.sacked),
     lost: sum(Mark.lost),
     retransmitted: sum(Mark.retransmitted),
-    sackedCount: rows.filter(({ marks }) => marks & Mark.sacked).length,
+    sackedCount: rows.filter(({ marks }) => marks & Mark.sacked)
+      .reduce((total, row) => total + Math.ceil((row.end - row.start) / largestSegment(row)), 0),
     inFlight: sum(0) - sum(Mark.sacked) - sum(Mark.lost) + sum(Mark.retransmitted),
   });
   assertEquals(
@@ -41,7 +62,7 @@ for (const base of [0, 0x7fff_ffff - 3000, 0xffff_ffff - 3000]) {
     for (let seed = 1; seed <= 15; seed++) {
       const random = new SeededRandom(seed);
       const scoreboard = new Scoreboard();
-      const rows: Row[] = [];
+      const rows: Model[] = [];
       let next = 0;
       for (let step = 0; step < 300; step++) {
         const index = below(random, rows.length);
@@ -51,8 +72,9 @@ for (const base of [0, 0x7fff_ffff - 3000, 0xffff_ffff - 3000]) {
           case 1:
           case 2: {
             const size = 1 + below(random, 100);
-            scoreboard.append(add(base, next), add(base, next + size), step, 0);
-            rows.push({ start: next, end: next + size, sentAt: step, marks: 0 });
+            const segmentBytes = below(random, 3) === 0 ? 1 + below(random, 20) : 0;
+            scoreboard.append(add(base, next), add(base, next + size), step, 0, segmentBytes);
+            rows.push({ start: next, end: next + size, sentAt: step, marks: 0, segmentBytes });
             next += size;
             break;
           }
@@ -78,6 +100,7 @@ for (const base of [0, 0x7fff_ffff - 3000, 0xffff_ffff - 3000]) {
             scoreboard.resent(lost, step);
             rows[lost]!.marks |= Mark.retransmitted | Mark.ambiguous;
             rows[lost]!.sentAt = step;
+            rows[lost]!.segmentBytes = 0;
             break;
           }
           case 7: {
@@ -94,7 +117,7 @@ for (const base of [0, 0x7fff_ffff - 3000, 0xffff_ffff - 3000]) {
           }
           case 8: {
             const other = rows[index + 1];
-            const isLost = ({ marks }: Row) => (marks & (Mark.lost | Mark.retransmitted)) === Mark.lost;
+            const isLost = ({ marks }: Model) => (marks & (Mark.lost | Mark.retransmitted)) === Mark.lost;
             const joinable = row !== undefined && other !== undefined && isLost(row) && isLost(other);
             if (row === undefined) break;
             assertEquals(scoreboard.joinableSize(index), joinable ? other.end - row.start : Infinity);
@@ -114,6 +137,7 @@ for (const base of [0, 0x7fff_ffff - 3000, 0xffff_ffff - 3000]) {
               end: other.end,
               sentAt: Math.max(row.sentAt, other.sentAt),
               marks: row.marks | other.marks,
+              segmentBytes: other.segmentBytes,
             });
             break;
           }
