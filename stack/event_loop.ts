@@ -42,6 +42,11 @@ export interface EventLoopOptions {
    * off. Default 50. Nothing is looked for where the poller misses nothing.
    */
   busyPoll?: number;
+  /**
+   * Whether the work passes packets on to the program's own I/O, like a WebSocket: that then has a turn after each step,
+   * and is kept waiting neither by looks for work nor by naps. Default false.
+   */
+  alternates?: boolean;
 }
 
 /** The longest that the program's own timers and I/O wait for a turn while the stack has work, in milliseconds. */
@@ -87,6 +92,7 @@ export class EventLoop {
   readonly #clock: Clock;
   readonly #devices: () => readonly Device[];
   readonly #busyPoll: number;
+  readonly #alternates: boolean;
   #poller: Poller;
   /** Pollers that were replaced while they might have been waiting. */
   readonly #replaced: Poller[] = [];
@@ -112,7 +118,8 @@ export class EventLoop {
     this.#clock = options.clock;
     this.#poller = options.poller;
     this.#devices = options.devices;
-    this.#busyPoll = (options.busyPoll ?? 50) / 1000;
+    this.#alternates = options.alternates ?? false;
+    this.#busyPoll = this.#alternates ? 0 : (options.busyPoll ?? 50) / 1000;
   }
 
   /** Whether it was started and has not ended. */
@@ -209,7 +216,7 @@ export class EventLoop {
 
     const now = this.#clock.now();
     if (this.#woken || (handled > 0 && !onlyTimer)) this.#spinUntil = now + this.#busyPoll;
-    if (now - this.#yieldedAt >= yieldInterval) await this.#yield();
+    if (this.#alternates ? unfinished : now - this.#yieldedAt >= yieldInterval) await this.#yield();
     if (unfinished || this.#woken || (now < this.#spinUntil && !this.#poller.missesNothing)) return false;
     return await this.#sleep();
   }
@@ -259,7 +266,7 @@ export class EventLoop {
    * they do not keep a program from its own I/O that waits for nothing of the stack's.
    */
   #nap(timeout: number): boolean {
-    if (this.#poller.nap === undefined || timeout < longestNap) return false;
+    if (this.#alternates || this.#poller.nap === undefined || timeout < longestNap) return false;
     if (this.#napsToSkip > 0) {
       this.#napsToSkip--;
       return false;

@@ -178,6 +178,19 @@ Deno.test("under steady work the program has a turn every millisecond", async ()
   await loop.stop();
 });
 
+Deno.test("a loop that alternates with the program's I/O gives it a turn after each step, without spins and naps", async () => {
+  const work = new FakeWork(1, 1, 1);
+  const poller = new FakePoller();
+  let naps = 0;
+  const napping = Object.assign(poller, { nap: () => naps++ < 0 });
+  const { clock } = work;
+  const loop = new EventLoop(work, { clock, poller: napping, devices: () => [], busyPoll: 1000, alternates: true });
+  loop.start();
+  await settle();
+  assertEquals([work.steps, poller.yields, poller.waits.length, naps], [4, 3, 1, 0]);
+  await loop.stop();
+});
+
 Deno.test("after work the loop spins for a while before it sleeps", async () => {
   const work = new FakeWork(1);
   const { loop, poller } = makeLoop(work, 50);

@@ -60,6 +60,9 @@ export interface ChannelTraffic {
   sentBytes: number;
 }
 
+/** The longest packet, which may be a super-segment. */
+const mostPacketBytes = 64 * 1024;
+
 /** Packets that are put into one message while they come to no more than this together. */
 const messageBytes = 64 * 1024;
 
@@ -139,6 +142,12 @@ export class ChannelDevice implements Device {
   /** Packets that wait for the channel. */
   get queueLength(): number {
     return this.#waiting.length;
+  }
+
+  /** Whether a packet of any length would be taken now. */
+  get accepts(): boolean {
+    const { length, bytes } = this.#waiting;
+    return length < this.#queuePackets && bytes + mostPacketBytes <= this.#queueBytes;
   }
 
   get #hasRoom(): boolean {

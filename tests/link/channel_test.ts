@@ -171,6 +171,23 @@ Deno.test("a packet that is longer than the MTU is dropped and counted, either w
   finish();
 });
 
+Deno.test("a channel accepts only while its queue has room for a packet of any length", () => {
+  const { device, channel, transmit, finish } = setUp({ queuePackets: 2, queueBytes: 64 * 1024 + 100 });
+  channel.bufferedBytes = 1e9;
+  assertEquals(device.accepts, true);
+  transmit(pattern(100));
+  assertEquals(device.accepts, true);
+  transmit(pattern(1));
+  assertEquals(device.accepts, false);
+  channel.bufferedBytes = 0;
+  device.flush();
+  assertEquals(device.accepts, true);
+  channel.bufferedBytes = 1e9;
+  transmit(pattern(101));
+  assertEquals(device.accepts, false);
+  finish();
+});
+
 Deno.test("a slow channel is not waited for: its queue is bounded in packets and bytes, and goes on when it drains", () => {
   const { host, device, channel, transmit, finish } = setUp({ queuePackets: 4, bufferBytes: 1000 });
   channel.bufferedBytes = 1000;

@@ -15,6 +15,9 @@ import { LinkLoop, type LinkLoopOptions } from "./link_loop.ts";
 /** Packets that are taken from one port before the others and the timers have their turn. */
 const batchPackets = 64;
 
+/** Their bytes, of those that come from the device: a client's channel has room for as much at once. */
+const batchBytes = 256 * 1024;
+
 const ipv4 = { headerBytes: 20, source: 12, destination: 16 } as const;
 
 /** Why packets that came from a port went no further. */
@@ -145,9 +148,10 @@ export class TunnelHub implements AsyncDisposable {
   }
 
   #takeFromUplink(now: number): number {
-    for (let packets = 0; packets < batchPackets; packets++) {
+    for (let packets = 0, bytes = 0; packets < batchPackets && bytes < batchBytes; packets++) {
       const packet = this.#uplink.receive(now);
       if (packet === null) return packets;
+      bytes += packet.length;
       this.#fromUplink(packet);
     }
     return batchPackets;

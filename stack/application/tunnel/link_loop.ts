@@ -55,7 +55,7 @@ export class LinkLoop implements AsyncDisposable {
     const timers = this.timers = options.timers ?? new Timers(new SystemClock());
     this.#loop = options.eventLoop === false ? null : new EventLoop(
       { step: () => this.step(), nextDeadline: () => timers.nextDeadline() },
-      { clock: timers.clock, poller: new PortablePoller(), devices: () => this.#polled() },
+      { clock: timers.clock, poller: new PortablePoller(), devices: () => this.#polled(), alternates: true },
     );
     if (this.#loop !== null) timers.onEarlier = () => this.#loop!.wake();
     this.#loop?.start();

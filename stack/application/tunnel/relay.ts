@@ -27,7 +27,7 @@ export class LinkRelay implements AsyncDisposable {
   constructor(channel: ChannelDevice, options: LinkLoopOptions = {}) {
     this.#channelDevice = channel;
     this.#loop = new LinkLoop(
-      { passOn: (now) => this.#passOn(now), accepts: () => this.#accepts },
+      { passOn: (now) => this.#passOn(now), accepts: () => this.#channelDevice.accepts },
       options,
     );
     this.#channel = this.#loop.attach(channel);
@@ -63,24 +63,27 @@ export class LinkRelay implements AsyncDisposable {
     await this.close();
   }
 
-  /** Whether the channel has room for another batch. */
-  get #accepts(): boolean {
-    return this.#channelDevice.queueLength < batchPackets;
-  }
-
   #passOn(now: number): number {
     const device = this.#device;
     if (device === null) return 0;
-    const inward = this.#accepts ? pass(device, this.#channel, now) : 0;
-    return inward + pass(this.#channel, device, now);
+    return this.#passToChannel(device, now) + this.#passFromChannel(device, now);
   }
-}
 
-function pass(from: Nic, to: Nic, now: number): number {
-  for (let passed = 0; passed < batchPackets; passed++) {
-    const packet = from.receive(now);
-    if (packet === null) return passed;
-    to.transmit(packet);
+  #passToChannel(device: Nic, now: number): number {
+    for (let passed = 0; passed < batchPackets; passed++) {
+      const packet = this.#channelDevice.accepts ? device.receive(now) : null;
+      if (packet === null) return passed;
+      this.#channel.transmit(packet);
+    }
+    return batchPackets;
   }
-  return batchPackets;
+
+  #passFromChannel(device: Nic, now: number): number {
+    for (let passed = 0; passed < batchPackets; passed++) {
+      const packet = this.#channel.receive(now);
+      if (packet === null) return passed;
+      device.transmit(packet);
+    }
+    return batchPackets;
+  }
 }

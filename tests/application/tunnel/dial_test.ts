@@ -234,14 +234,17 @@ stackTest("a port where nobody listens is told; an attempt that was ended stops"
   assertEquals((await attempted)!.name, "AbortError");
 });
 
-/** Serves a site with TLS on the system's loopback. */
-async function serveTls(site: Site): Promise<{ url: string; http: Server; fingerprint: string } & AsyncDisposable> {
+/** Serves a site on the system's loopback, with TLS if not said otherwise. */
+async function serveHere(
+  site: Site,
+  secure = true,
+): Promise<{ url: string; http: Server; fingerprint: string } & AsyncDisposable> {
   const { cert, key } = await testCertificate();
-  const http = createHttpsServer({ cert, key }).on("upgrade", site.server.upgrade);
+  const http = (secure ? createHttpsServer({ cert, key }) : createServer()).on("upgrade", site.server.upgrade);
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const { port } = http.address() as AddressInfo;
   return {
-    url: `wss://127.0.0.1:${port}/`,
+    url: `${secure ? "wss" : "ws"}://127.0.0.1:${port}/`,
     http,
     fingerprint: new X509Certificate(cert).fingerprint256,
     [Symbol.asyncDispose]: async () => {
@@ -256,7 +259,7 @@ kernelTest(
   "a certificate is trusted by its authority, by its fingerprint, or on request, and otherwise not",
   async () => {
     await using site = new Site();
-    await using serving = await serveTls(site);
+    await using serving = await serveHere(site);
     const { url, fingerprint } = serving;
     const { cert } = await testCertificate();
     const token = "good";
@@ -275,7 +278,7 @@ kernelTest(
 
 kernelTest("the token is sent to nobody whose certificate is not trusted", async () => {
   await using site = new Site();
-  await using serving = await serveTls(site);
+  await using serving = await serveHere(site);
   let requests = 0;
   serving.http.on("upgrade", () => requests++);
   await attempt(serving.url, { token: "good", fingerprint: "00".repeat(32) });
@@ -293,4 +296,33 @@ kernelTest("a server without TLS is no server with it", async () => {
     "Cannot agree on TLS with 127.0.0.1",
   );
   await new Promise((resolve) => http.close(resolve));
+});
+
+kernelTest("messages are masked with a key that nobody can foresee where nobody else protects them", async () => {
+  for (
+    const [secure, mask, expected] of [[false, undefined, true], [true, undefined, false], [true, true, true]] as const
+  ) {
+    await using site = new Site();
+    await using serving = await serveHere(site, secure);
+    const keys: string[] = [];
+    serving.http.prependListener("upgrade", (_request, socket) => {
+      // The first frame: two bytes, the key, and a ping's single byte.
+      socket.prependListener("data", (data: Uint8Array) => {
+        assertEquals([data[0], data[1]], [0x89, 0x81]);
+        keys.push(data.subarray(2, 6).join(" "));
+      });
+    });
+    const { promise: heard, resolve } = Promise.withResolvers<void>();
+    let socket: WebSocket | null = null;
+    const { url, fingerprint } = serving;
+    await dialTunnel(
+      new URL(url),
+      { token: "good", fingerprint, ...(mask === undefined ? {} : { mask }) },
+      (opened) => socket = opened.once("pong", () => resolve()),
+    );
+    (socket as WebSocket | null)!.ping(new Uint8Array(1));
+    await heard;
+    (socket as WebSocket | null)!.terminate();
+    assertEquals([keys.length, keys[0] !== "0 0 0 0"], [1, expected]);
+  }
 });

@@ -290,29 +290,38 @@ Deno.test("a client that is closed while it waits to try again does not try", as
   await tunnel.close();
 });
 
-Deno.test("a relay holds up the sender while the channel has enough to do, and loses nothing", async () => {
-  const time = new VirtualTime();
-  const settings = { timers: time.timers, eventLoop: false };
-  const [device, end] = createWire({ medium: "ip", mtu: 1400 });
-  const sender = time.add(new Stack({ ...settings, random: new SeededRandom(1) }));
-  sender.attach(end, { addresses: ["10.1.1.3/24"] });
-  const channel = new ChannelDevice();
-  let sent = 0;
-  const slow = { bufferedBytes: 1e9, send: () => sent++ };
-  const relay = time.add(new LinkRelay(channel, settings));
-  relay.join(device);
-  channel.open(slow);
-  using socket = sender.listenDatagram();
-  for (let datagrams = 0; datagrams < 300; datagrams++) {
-    await socket.send(new Uint8Array(100), { transport: "udp", hostname: "10.1.1.1", port: 7 });
-  }
-  time.settle();
-  assert(channel.queueLength < 256, `${channel.queueLength} wait`);
-  assertEquals(channel.counters.transmitQueueFull, 0);
-  slow.bufferedBytes = 0;
-  time.settle();
-  assertEquals([channel.queueLength, channel.traffic.sentPackets], [0, 300]);
-  assert(sent < 300);
-  await Promise.all([relay.close(), sender.close()]);
-  assertEquals([relay.packetsInUse, sender.pool.inUse, time.timers.running], [0, 0, 0]);
-});
+for (
+  const [what, options, length, waiting] of [["packets", {}, 100, 256], [
+    "bytes",
+    { queueBytes: 128 * 1024 },
+    1300,
+    50,
+  ]] as const
+) {
+  Deno.test(`a relay holds up the sender while the channel's queue is full of ${what}, and loses nothing`, async () => {
+    const time = new VirtualTime();
+    const settings = { timers: time.timers, eventLoop: false };
+    const [device, end] = createWire({ medium: "ip", mtu: 1400 });
+    const sender = time.add(new Stack({ ...settings, random: new SeededRandom(1) }));
+    sender.attach(end, { addresses: ["10.1.1.3/24"] });
+    const channel = new ChannelDevice(options);
+    let sent = 0;
+    const slow = { bufferedBytes: 1e9, send: () => sent++ };
+    const relay = time.add(new LinkRelay(channel, settings));
+    relay.join(device);
+    channel.open(slow);
+    using socket = sender.listenDatagram();
+    for (let datagrams = 0; datagrams < 300; datagrams++) {
+      await socket.send(new Uint8Array(length), { transport: "udp", hostname: "10.1.1.1", port: 7 });
+    }
+    time.settle();
+    assertEquals(channel.queueLength, waiting);
+    assertEquals(channel.counters.transmitQueueFull, 0);
+    slow.bufferedBytes = 0;
+    time.settle();
+    assertEquals([channel.queueLength, channel.traffic.sentPackets], [0, 300]);
+    assert(sent < 300);
+    await Promise.all([relay.close(), sender.close()]);
+    assertEquals([relay.packetsInUse, sender.pool.inUse, time.timers.running], [0, 0, 0]);
+  });
+}
