@@ -76,6 +76,8 @@ export interface TimedConnection extends ReportedConnection {
   updateTimers(): void;
   /** Sends an empty segment that acknowledges what has been received. */
   sendAck(): void;
+  /** Sends RST that the peer must believe. */
+  sendReset(): void;
   /** Sends the SYN, or the SYN and ACK, again, which was not answered in time. */
   synTimedOut(): void;
   /** Sends a segment with `length` bytes of the send buffer from `sequence` on. */
