@@ -23,6 +23,7 @@ import {
   parseAddress,
   parseLink,
   parseRoute,
+  parseTransmitDrops,
   removeAddressRequest,
   removeAlternativeNameRequest,
   removeRouteRequest,
@@ -103,6 +104,15 @@ export class Rtnetlink implements Disposable {
     if (link !== null) return link;
     const remedy = `there are ${this.links().map((link) => link.name).join(", ")}`;
     throw systemError("netlink", Errno.ENODEV, { action: `find the interface "${name}"`, remedy });
+  }
+
+  /**
+   * Frames that an interface did not take from the kernel: of a TUN or TAP device, those for which its queue had no room.
+   *
+   * @throws {SystemError} If there is no interface of that name.
+   */
+  transmitDrops(name: string): number {
+    return this.#list(getLinkRequest(name), parseTransmitDrops, `look up the interface "${name}"`)[0] ?? 0;
   }
 
   /** Switches an interface on or off, or changes its MTU or transmit queue. */

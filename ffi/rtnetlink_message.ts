@@ -36,6 +36,7 @@ const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_TXQLEN = 13;
+const IFLA_STATS64 = 23;
 const IFLA_PROP_LIST = 52;
 const IFLA_ALT_IFNAME = 53;
 const IFF_UP = 0x1;
@@ -43,6 +44,9 @@ const IFF_LOOPBACK = 0x8;
 const IFF_PROMISC = 0x100;
 const IFF_LOWER_UP = 0x10000;
 const ARPHRD_ETHER = 1;
+
+/** Where struct rtnl_link_stats64 has the number of frames that the interface did not take for transmission (64 bits). */
+const transmitDroppedAt = 56;
 
 /** struct ifaddrmsg: family, prefix length, flags, scope (8 bits each), index (32 bits). */
 const AddressOffset = { family: 0, prefixLength: 1, index: 4 } as const;
@@ -276,6 +280,13 @@ export function parseLink({ type, payload }: NetlinkMessage): LinkInfo | null {
     loopback: (flags & IFF_LOOPBACK) !== 0,
     promiscuous: (flags & IFF_PROMISC) !== 0,
   };
+}
+
+/** Frames that an interface did not take from the kernel, from an answer to {@linkcode getLinkRequest}; null as there. */
+export function parseTransmitDrops({ type, payload }: NetlinkMessage): number | null {
+  if (type !== RTM_NEWLINK || payload.length < linkBytes) return null;
+  const counters = parseAttributes(payload, linkBytes).get(IFLA_STATS64);
+  return readUint32(counters, transmitDroppedAt) + readUint32(counters, transmitDroppedAt + 4) * 2 ** 32;
 }
 
 /** An address, from an answer to {@linkcode getAddressesRequest}; null for any other message or family. */

@@ -6,7 +6,7 @@
 
 import { lookup } from "node:dns/promises";
 import { CryptoRandom, type Logger, type Timers } from "../../mod.ts";
-import { TunnelClient } from "../../stack/application/tunnel/client.ts";
+import { type ClientSnapshot, TunnelClient } from "../../stack/application/tunnel/client.ts";
 import { dialTunnel, TunnelRefusal } from "../../stack/application/tunnel/dial.ts";
 import type { ChannelDevice } from "../../stack/link/channel.ts";
 import { errorLine, UsageError } from "../cli.ts";
@@ -64,7 +64,10 @@ export function createClient(
 }
 
 /** A client as its control socket shows it. */
-export function describeClient(client: TunnelClient, { url }: Entrance): unknown {
+export function describeClient(
+  client: TunnelClient,
+  { url }: Entrance,
+): { role: "client"; server: string } & ClientSnapshot {
   return { role: "client", server: url.href, ...client.snapshot() };
 }
 

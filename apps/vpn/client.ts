@@ -14,6 +14,7 @@ import { Interruption } from "../interruption.ts";
 import { createClient, describeClient, type Entrance, findEntrance, withAdvice } from "./access.ts";
 import type { TunnelAccess } from "./options.ts";
 import { Presence } from "./presence.ts";
+import { describeTun } from "./tun.ts";
 
 /** Packets that the kernel may have on their way into the tunnel. */
 const queueLength = 100;
@@ -47,7 +48,8 @@ export async function runClient(access: TunnelAccess, values: ClientValues, logg
     const presence = new Presence(device);
     relay.join(device, presence.check);
     setUpSystem(changes, device, connection, entrance, values.redirect);
-    await using _control = await openControl(values.control, { vpn: () => describeClient(client, entrance) }, logger);
+    const describe = () => ({ ...describeClient(client, entrance), tun: describeTun(device.name) });
+    await using _control = await openControl(values.control, { vpn: describe }, logger);
     const { address, mtu } = connection;
     console.log(`Connected to ${entrance.url} as ${address}: ${device.name}, MTU ${mtu}; Ctrl-C ends.`);
     await Promise.race([client.finished, presence.lost]);

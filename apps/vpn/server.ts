@@ -17,6 +17,7 @@ import { Interruption } from "../interruption.ts";
 import { serverCertificate } from "./certificate.ts";
 import { Presence } from "./presence.ts";
 import { TokenStore } from "./token_store.ts";
+import { describeTun } from "./tun.ts";
 
 /** Packets that the kernel may have on their way to clients. */
 const queueLength = 100;
@@ -76,7 +77,7 @@ export async function runServer(values: ServerValues, logger: Logger): Promise<n
       admit: (token) => store.admit(token, pool),
     });
     http.on("upgrade", server.upgrade);
-    const describe = () => ({ role: "server", ...server.snapshot() });
+    const describe = () => ({ role: "server", ...server.snapshot(), tun: describeTun(hub.uplink.name) });
     await using _control = await openControl(values.control, { vpn: describe }, logger);
     announce(values, port, fingerprint, hub, own);
     const review = setInterval(() => endInvalid(server, store), reviewInterval);

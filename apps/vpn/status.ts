@@ -9,11 +9,12 @@ import type { ServerSnapshot } from "../../stack/application/tunnel/server.ts";
 import { askControl } from "../control/client.ts";
 import { listControlSockets } from "../control/directory.ts";
 import { formatTable } from "../netstat/tables.ts";
+import type { TunSnapshot } from "./tun.ts";
 
 /** What a running program answers. */
 export type VpnSnapshot =
-  | ({ role: "server" } & ServerSnapshot)
-  | ({ role: "client"; server: string } & ClientSnapshot);
+  | ({ role: "server"; tun: TunSnapshot } & ServerSnapshot)
+  | ({ role: "client"; server: string; tun?: TunSnapshot } & ClientSnapshot);
 
 /**
  * Asks the program with that control socket, or all of this user that run and have a tunnel.
@@ -36,7 +37,9 @@ export function formatStatus(snapshots: readonly VpnSnapshot[]): string {
     .join("\n\n");
 }
 
-function serverText({ network, interconnect, sessions, drops, refusals }: ServerSnapshot): string {
+function serverText(
+  { network, interconnect, sessions, drops, refusals, tun }: ServerSnapshot & { tun: TunSnapshot },
+): string {
   const rows = sessions.map((session) => [
     session.name,
     session.address,
@@ -51,13 +54,18 @@ function serverText({ network, interconnect, sessions, drops, refusals }: Server
   const head = ["Name", "Address", "From", "Since", "RX-Packets", "RX-Bytes", "TX-Packets", "TX-Bytes", "Drops"];
   const title = `Server of ${network}, ${sessions.length} connected, clients ${
     interconnect ? "reach" : "do not reach"
-  } each other; drops of its device: ${reasons(drops) ?? "none"}; refused: ${reasons(refusals) ?? "none"}`;
+  } each other; drops of ${tun.name}: ${reasons({ ...drops, queueFull: tun.queueDrops }) ?? "none"}; refused: ${
+    reasons(refusals) ?? "none"
+  }`;
   return sessions.length === 0 ? title : `${title}\n${formatTable(head, rows)}`;
 }
 
-function clientText({ server, state, connection, lost }: ClientSnapshot & { server: string }): string {
+function clientText(
+  { server, state, connection, lost, tun }: ClientSnapshot & { server: string; tun?: TunSnapshot },
+): string {
   const address = connection === null ? "" : ` as ${connection.address}`;
-  return `Client of ${server}: ${state}${address}, ${lost} connections lost`;
+  const drops = tun === undefined ? "" : `; drops of ${tun.name}: ${reasons({ queueFull: tun.queueDrops }) ?? "none"}`;
+  return `Client of ${server}: ${state}${address}, ${lost} connections lost${drops}`;
 }
 
 /** The counters that are not 0. */

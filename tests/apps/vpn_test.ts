@@ -88,6 +88,7 @@ Deno.test("the status shows who is connected, what passed, and why packets were 
     sentBytes: 4444,
     drops,
   };
+  const tun = { name: "tun7", queueDrops: 8 };
   const refusals = { otherVersion: 0, unknownToken: 4, expiredToken: 0, noAddress: 0, tooManyAttempts: 5 };
   const server = {
     role: "server" as const,
@@ -95,13 +96,18 @@ Deno.test("the status shows who is connected, what passed, and why packets were 
     interconnect: true,
     drops: { noSuchClient: 1 },
     refusals,
+    tun,
   };
   const client = { role: "client" as const, server: "wss://vpn.example/", state: "connecting" as const, lost: 3 };
-  const text = formatStatus([{ ...server, sessions: [session] }, { ...client, connection: null }]);
-  const [title, head, row, gap, last] = text.split("\n");
+  const text = formatStatus([{ ...server, sessions: [session] }, { ...client, connection: null }, {
+    ...client,
+    connection: null,
+    tun,
+  }]);
+  const [title, head, row, gap, last, , withTun] = text.split("\n");
   assertEquals(
     title,
-    "Server of 10.1.1.0/24, 1 connected, clients reach each other; drops of its device: noSuchClient 1; " +
+    "Server of 10.1.1.0/24, 1 connected, clients reach each other; drops of tun7: noSuchClient 1, queueFull 8; " +
       "refused: unknownToken 4, tooManyAttempts 5",
   );
   assertMatch(head!, /^Name +Address +From +Since +RX-Packets +RX-Bytes +TX-Packets +TX-Bytes +Drops$/);
@@ -110,6 +116,7 @@ Deno.test("the status shows who is connected, what passed, and why packets were 
     /^laptop +10\.1\.1\.3 +198\.51\.100\.7:50000 +2026\S+ +1 +22 +333 +4444 +notIpv4 2, transmitQueueFull 7$/,
   );
   assertEquals([gap, last], ["", "Client of wss://vpn.example/: connecting, 3 connections lost"]);
+  assertEquals(withTun, `${last}; drops of tun7: queueFull 8`);
 });
 
 kernelTest("two clients reach the server and each other: 20 MB each way are exact", async () => {

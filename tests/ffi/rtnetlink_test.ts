@@ -40,6 +40,17 @@ kernelTest("an interface is switched, and its MTU and transmit queue set", () =>
   assertEquals(netlink.link("tap0").up, false);
 });
 
+kernelTest("frames for which a device has no room are counted", async () => {
+  using device = openTap({ name: "tap0", hostAddresses: ["10.0.0.1/24"] });
+  device.host.change({ txQueueLength: 2 });
+  using netlink = new Rtnetlink();
+  const before = netlink.transmitDrops("tap0");
+  await run("ip", "neigh", "add", "10.0.0.2", "lladdr", "02:00:00:00:00:01", "dev", "tap0");
+  await run("sh", "-c", "ping -q -c 10 -i 0.002 -W 0.01 10.0.0.2 || true");
+  assert(netlink.transmitDrops("tap0") >= before + 8);
+  assertThrows(() => netlink.transmitDrops("tap7"), Deno.errors.NotFound, 'look up the interface "tap7"');
+}, { programs: ["ip", "ping"] });
+
 kernelTest("routes by link, by gateway and by metric are added, listed and removed", async () => {
   using device = openTap({ name: "tap0", hostAddresses: ["10.0.0.1/24"] });
   using netlink = new Rtnetlink();
