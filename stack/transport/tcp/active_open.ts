@@ -62,8 +62,8 @@ export class ActiveOpen {
       );
     }
     const reservation = this.#reserve(path.source, remote, request.localPort ?? 0);
-    const local = { address: path.source, port: reservation.port };
-    const connection = new Connection(this.#context, local, remote, path, settings, false);
+    // What is reserved says where our end is.
+    const connection = new Connection(this.#context, reservation, remote, path, settings, false);
     connection.reservation = reservation;
     this.#flows.add(connection);
     this.#context.counters.activeOpens++;

@@ -14,7 +14,7 @@ import type { TcpCounters } from "./counters.ts";
 import type { FastOpen } from "./fast_open.ts";
 import type { SequenceChooser } from "./isn.ts";
 import type { SpareFlights } from "./flight.ts";
-import type { RingStorage } from "./ring.ts";
+import type { SpareReceiveBuffers } from "./receive_buffer.ts";
 import type { Acknowledgement } from "./acknowledgement.ts";
 import type { Sender } from "./send.ts";
 import type { SegmentWriter } from "./segment_writer.ts";
@@ -30,8 +30,8 @@ export interface TcpContext<Owner> {
   readonly random: Random;
   /** What connections need that have something in the network. */
   readonly spareFlights: SpareFlights;
-  /** Storage of the rings. */
-  readonly storage: RingStorage;
+  /** Receive buffers of connections that have nothing to be read. */
+  readonly spareBuffers: SpareReceiveBuffers;
   /** Sends segments. */
   readonly writer: SegmentWriter;
   /** Chooses initial sequence numbers. */

@@ -83,7 +83,7 @@ export abstract class ControlBlock implements Transmitter {
     this.windowScaling = context.options.windowScaling;
     this.#timestampOffset = context.initialSequence.timestampOffset(local, remote) | 0;
     const { receiveBufferBytes, initialReceiveWindow, quickAcknowledgements } = settings;
-    this.receiver = new Receiver(context.storage, receiveBufferBytes, initialReceiveWindow, quickAcknowledgements);
+    this.receiver = new Receiver(context.spareBuffers, receiveBufferBytes, initialReceiveWindow, quickAcknowledgements);
     this.receiver.windowScale = Receiver.scaleFor(receiveBufferBytes);
     this.sender = new Sender(
       this,

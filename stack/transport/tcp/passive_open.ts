@@ -5,6 +5,7 @@
  * @module
  */
 
+import { IpAddress } from "../../address.ts";
 import type { Networks, Path } from "../../network/path.ts";
 import type { Packet } from "../../packet.ts";
 import { Verdict } from "../../protocol.ts";
@@ -33,6 +34,8 @@ export class PassiveOpen {
   readonly #flows: FlowTable<Connection>;
   readonly #cookies: SynCookies | null;
   #cookieSentAt = -Infinity;
+  /** Our end of the last connection. */
+  #local: Endpoint = { address: IpAddress.unspecified4, port: 0 };
 
   /** Adds new connections to `flows`; with `synCookies`, goes on when the SYN queue of a listener is full. */
   constructor(
@@ -103,7 +106,7 @@ export class PassiveOpen {
     const path = this.#ownPath(reply);
     if (path === null) return Verdict.dropped;
     const { packet } = segment;
-    const [local, remote] = endsOf(packet, path);
+    const [local, remote] = this.#endsOf(packet, path);
     const next = context.initialSequence.next(local, remote);
     const initialSequence = smallestSequence === null ? next : later(next, smallestSequence);
     const connection = new Connection(context, local, remote, path, listener.settings, true, initialSequence);
@@ -139,7 +142,7 @@ export class PassiveOpen {
   #sendCookie(cookies: SynCookies, listener: Listener, segment: Segment, path: Path): Verdict {
     const context = this.#context;
     const { options, packet } = segment;
-    const [local, remote] = endsOf(packet, path);
+    const [local, remote] = this.#endsOf(packet, path);
     const now = context.timers.clock.now();
     const timestamps = context.options.timestamps && options.hasTimestamps;
     const { receiveBufferBytes } = listener.settings;
@@ -177,7 +180,7 @@ export class PassiveOpen {
     const reply = this.#replyPath(packet);
     const path = reply === null ? null : this.#ownPath(reply);
     if (path === null) return false;
-    const [local, remote] = endsOf(packet, path);
+    const [local, remote] = this.#endsOf(packet, path);
     const peerSequence = add(segment.sequence, -1);
     const cookie = add(segment.acknowledgement, -1);
     const contents = this.#cookies.check(local, remote, peerSequence, cookie);
@@ -209,6 +212,15 @@ export class PassiveOpen {
     return true;
   }
 
+  /** Our end and the peer's, of a packet that came in. Ours is shared by connections that come to it in a row. */
+  #endsOf({ view, transportAt }: Packet, path: Path): [Endpoint, Endpoint] {
+    const port = destinationPort(view, transportAt);
+    if (this.#local.port !== port || !this.#local.address.equals(path.source)) {
+      this.#local = { address: path.source, port };
+    }
+    return [this.#local, { address: path.destination, port: sourcePort(view, transportAt) }];
+  }
+
   /** The way back, which may be shared. */
   #replyPath(packet: Packet): Path | null {
     return this.#networks.of(packet.family === 6 ? 6 : 4)?.replyPath(packet, protocolNumber) ?? null;
@@ -235,12 +247,4 @@ function takeSynData(connection: Connection, segment: Segment): void {
 function isFromItself({ view, transportAt }: Packet, reply: Path): boolean {
   return sourcePort(view, transportAt) === destinationPort(view, transportAt) &&
     reply.source.equals(reply.destination);
-}
-
-/** Our end and the peer's, of a packet that came in. */
-function endsOf({ view, transportAt }: Packet, path: Path): [Endpoint, Endpoint] {
-  return [
-    { address: path.source, port: destinationPort(view, transportAt) },
-    { address: path.destination, port: sourcePort(view, transportAt) },
-  ];
 }

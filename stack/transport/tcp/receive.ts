@@ -9,8 +9,8 @@ import { add, after, before, distance, earlier, later, notAfter, notBefore } fro
 import { AckNeed, AckPolicy } from "./ack_policy.ts";
 import { maximumSackBlocks } from "./options.ts";
 import { maximumRanges, Ranges } from "./ranges.ts";
-import { ReceiveBuffer } from "./receive_buffer.ts";
-import type { ByteSource, RingStorage } from "./ring.ts";
+import type { ReceiveBuffer, SpareReceiveBuffers } from "./receive_buffer.ts";
+import type { ByteSource } from "./ring.ts";
 import type { Segment } from "./segment.ts";
 import { defaultSettings } from "./settings.ts";
 import { WindowGrowth } from "./window_growth.ts";
@@ -51,7 +51,9 @@ export class Receiver {
   /** Data that arrived behind a hole. */
   outOfOrder: Ranges = Ranges.none;
 
-  readonly #buffer: ReceiveBuffer;
+  readonly #spareBuffers: SpareReceiveBuffers;
+  /** What can be read, and what is behind holes; null while there is nothing and nothing is expected. */
+  #buffer: ReceiveBuffer | null = null;
   #limit: number;
   readonly #initialWindow: number;
   #maximum: number;
@@ -69,12 +71,12 @@ export class Receiver {
    * `window` and grows with what the application reads; the first `quick` segments are acknowledged at once.
    */
   constructor(
-    storage: RingStorage,
+    spareBuffers: SpareReceiveBuffers,
     maximum: number,
     window: number = defaultSettings.initialReceiveWindow,
     quick: number = defaultSettings.quickAcknowledgements,
   ) {
-    this.#buffer = new ReceiveBuffer(storage);
+    this.#spareBuffers = spareBuffers;
     this.#maximum = maximum;
     this.#limit = Math.min(window, maximum);
     this.#initialWindow = this.#limit;
@@ -83,7 +85,15 @@ export class Receiver {
 
   /** In-order bytes that wait for the application. */
   get queued(): number {
-    return this.#buffer.queued;
+    return this.#buffer === null ? 0 : this.#buffer.queued;
+  }
+
+  get #ownBuffer(): ReceiveBuffer {
+    return this.#buffer ??= this.#spareBuffers.take();
+  }
+
+  #giveBufferBack(): void {
+    if (this.#buffer !== null && this.#buffer.unused) this.#buffer = this.#spareBuffers.recycle(this.#buffer);
   }
 
   /** RCV.WND, in bytes. */
@@ -106,7 +116,7 @@ export class Receiver {
 
   /** The window that a SYN announces: never scaled (RFC 7323 section 2.2). */
   get synWindow(): number {
-    return Math.min(this.#limit - this.#buffer.queued, 65535);
+    return Math.min(this.#limit - this.queued, 65535);
   }
 
   /** Starts with the peer's initial sequence number: its SYN has been received. */
@@ -124,7 +134,7 @@ export class Receiver {
   hold({ length, dataAt, packet }: Segment): void {
     const end = earlier(add(this.rcvNxt, length), this.rightEdge);
     if (length === 0 || !before(this.rcvNxt, end) || !this.#ownRanges().add(this.rcvNxt, end)) return;
-    this.#buffer.write(0, packet, dataAt, distance(end, this.rcvNxt));
+    this.#ownBuffer.write(0, packet, dataAt, distance(end, this.rcvNxt));
   }
 
   /**
@@ -221,17 +231,20 @@ export class Receiver {
       return true;
     }
     if (fin && !this.finReached) this.acks.need = AckNeed.now;
-    return this.#buffer.queued > 0;
+    return this.queued > 0;
   }
 
   /** As {@linkcode ReceiveBuffer.expect}. */
   expect(target: Uint8Array | null): void {
-    this.#buffer.expect(target);
+    if (target !== null) return this.#ownBuffer.expect(target);
+    this.#buffer?.expect(null);
+    this.#giveBufferBack();
   }
 
   /** Moves bytes to the application and returns how many. */
   read(target: Uint8Array, now: number, rtt: number): number {
-    const length = this.#buffer.read(target);
+    const length = this.#buffer === null ? 0 : this.#buffer.read(target);
+    this.#giveBufferBack();
     const wanted = this.#growth?.read(length, now, rtt) ?? 0;
     if (wanted > this.#limit) this.#limit = Math.min(this.#maximum, Math.max(wanted, 2 * this.#limit));
     return length;
@@ -244,7 +257,7 @@ export class Receiver {
 
   /** Copies bytes to the application, which can read them again, and returns how many. */
   peek(target: Uint8Array): number {
-    return this.#buffer.peek(target);
+    return this.#buffer === null ? 0 : this.#buffer.peek(target);
   }
 
   /**
@@ -309,13 +322,15 @@ export class Receiver {
   /** Forgets what is behind holes; what is in order can still be read. */
   stop(): void {
     this.outOfOrder.clear();
-    this.#buffer.truncate();
+    this.#buffer?.truncate();
+    this.#giveBufferBack();
   }
 
   /** Throws everything away. */
   discard(): void {
     this.outOfOrder.clear();
-    this.#buffer.clear();
+    this.#buffer?.clear();
+    this.#giveBufferBack();
   }
 
   /** Puts data into their place: at RCV.NXT, or behind a hole. */
@@ -328,12 +343,12 @@ export class Receiver {
       if (ranges.covers(start, end)) ranges.touch(start);
       else if (this.#ownRanges().add(start, end, maximumRanges(this.window))) {
         this.outOfOrderSegments++;
-        this.#buffer.write(distance(start, this.rcvNxt), packet, at, distance(end, start));
+        this.#ownBuffer.write(distance(start, this.rcvNxt), packet, at, distance(end, start));
       }
       return;
     }
     const hole = ranges.count > 0;
-    this.#buffer.append(packet, at, distance(end, start));
+    this.#ownBuffer.append(packet, at, distance(end, start));
     this.#advance(end, hole, now);
   }
 
@@ -353,7 +368,7 @@ export class Receiver {
     }
     const arrived = distance(next, this.rcvNxt);
     this.rcvNxt = next;
-    this.#buffer.advance(arrived);
+    this.#ownBuffer.advance(arrived);
     this.bytesReceived += arrived;
     this.acks.arrived(arrived, this.segmentBytes, hole);
     this.#growth ??= new WindowGrowth(now);
@@ -379,7 +394,7 @@ export class Receiver {
 
   /** Where the right edge could be: what fits the buffer behind what waits in it, in steps that can be announced. */
   #wantedEdge(scale: number): number {
-    const free = Math.max(0, this.#limit - this.#buffer.queued);
+    const free = Math.max(0, this.#limit - this.queued);
     const step = 1 << scale;
     // Without scaling no more than 65,535 can be announced, but what was asked for is taken if it comes.
     const most = scale === 0 ? Math.max(this.#initialWindow, 65535) : 65535 * step;

@@ -6,7 +6,32 @@
 
 import type { ByteRing, ByteSource, RingStorage } from "./ring.ts";
 
-/** The receive buffer of one connection. Positions count from the byte that is next in order. */
+/** Receive buffers that no connection uses are kept up to this number. */
+const mostSpareBuffers = 1024;
+
+/** The receive buffers of the connections that have received nothing to be read, for those that do. */
+export class SpareReceiveBuffers {
+  readonly #storage: RingStorage;
+  readonly #spare: ReceiveBuffer[] = [];
+
+  /** Buffers take their memory from `storage`. */
+  constructor(storage: RingStorage) {
+    this.#storage = storage;
+  }
+
+  /** An empty buffer. */
+  take(): ReceiveBuffer {
+    return this.#spare.pop() ?? new ReceiveBuffer(this.#storage);
+  }
+
+  /** Takes an empty buffer back. Returns what is left to its user: nothing. */
+  recycle(buffer: ReceiveBuffer): null {
+    if (this.#spare.length < mostSpareBuffers) this.#spare.push(buffer);
+    return null;
+  }
+}
+
+/** The receive buffer of one connection at a time. Positions count from the byte that is next in order. */
 export class ReceiveBuffer {
   readonly #storage: RingStorage;
   /** Where the bytes are; null while there are none. */
@@ -28,6 +53,11 @@ export class ReceiveBuffer {
   /** Bytes in order that wait for the application. */
   get queued(): number {
     return this.#queued;
+  }
+
+  /** Whether there is nothing in it, and nothing is expected. */
+  get unused(): boolean {
+    return this.#end === 0 && this.#expecting === null;
   }
 
   /** Puts `length` bytes, from `from` on, to a position; {@linkcode ReceiveBuffer.advance} says when they are in order. */

@@ -43,6 +43,7 @@ import { Listener } from "./listener.ts";
 import { Listeners } from "./listeners.ts";
 import { networkErrorArrives } from "./network_error.ts";
 import { PassiveOpen } from "./passive_open.ts";
+import { SpareReceiveBuffers } from "./receive_buffer.ts";
 import { RingStorage } from "./ring.ts";
 import type { RttEstimator } from "./rtt.ts";
 import { Segment } from "./segment.ts";
@@ -88,8 +89,10 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   readonly timers: Timers;
   readonly spareTimers: SpareTimers;
   readonly random: Random;
+  /** Storage of the rings. */
   readonly storage: RingStorage = new RingStorage();
   readonly spareFlights: SpareFlights = new SpareFlights(this.storage);
+  readonly spareBuffers: SpareReceiveBuffers = new SpareReceiveBuffers(this.storage);
   readonly writer: SegmentWriter;
   readonly initialSequence: SequenceChooser;
   readonly congestionControl: CongestionControlFactory;

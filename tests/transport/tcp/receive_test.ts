@@ -5,6 +5,7 @@ import { add } from "../../../stack/sequence.ts";
 import { AckNeed } from "../../../stack/transport/tcp/ack_policy.ts";
 import { Flag, writeHeader } from "../../../stack/transport/tcp/header.ts";
 import { Receiver } from "../../../stack/transport/tcp/receive.ts";
+import { SpareReceiveBuffers } from "../../../stack/transport/tcp/receive_buffer.ts";
 import { RingStorage } from "../../../stack/transport/tcp/ring.ts";
 import { Segment } from "../../../stack/transport/tcp/segment.ts";
 import { pattern, patternBytes } from "./pattern.ts";
@@ -17,7 +18,7 @@ class Reception {
   readonly segment = new Segment();
 
   constructor(maximum = 100_000, readonly base = 1000) {
-    this.receiver = new Receiver(this.storage, maximum);
+    this.receiver = new Receiver(new SpareReceiveBuffers(this.storage), maximum);
     this.receiver.windowScale = Receiver.scaleFor(maximum);
     this.receiver.selective = true;
     this.receiver.start(base);

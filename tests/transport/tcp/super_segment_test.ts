@@ -8,6 +8,7 @@ import { Stack } from "../../../stack/stack.ts";
 import { AckNeed } from "../../../stack/transport/tcp/ack_policy.ts";
 import { Flag, writeHeader } from "../../../stack/transport/tcp/header.ts";
 import { Receiver } from "../../../stack/transport/tcp/receive.ts";
+import { SpareReceiveBuffers } from "../../../stack/transport/tcp/receive_buffer.ts";
 import { RingStorage } from "../../../stack/transport/tcp/ring.ts";
 import { Segment } from "../../../stack/transport/tcp/segment.ts";
 import type { UserConnection } from "../../../stack/transport/tcp/user.ts";
@@ -158,7 +159,7 @@ function takeInOrder(receiver: Receiver, pool: PacketPool, from: number, lengths
 
 Deno.test("acknowledgements are counted by segments, however they come", () => {
   const pool = new PacketPool();
-  const receiver = new Receiver(new RingStorage(), 100_000, 65_535, 0);
+  const receiver = new Receiver(new SpareReceiveBuffers(new RingStorage()), 100_000, 65_535, 0);
   receiver.start(0);
   takeInOrder(receiver, pool, 1, [5000]);
   assertEquals([receiver.segmentBytes, receiver.acks.need], [1000, AckNeed.now]);
