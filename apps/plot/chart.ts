@@ -47,7 +47,8 @@ export function drawConnection(connection: RecordedConnection, sender: Side, opt
   const congestion = sender === 0 ? connection.congestion : [];
   const times = timeRange(connection, options);
   const sequences = sequenceRange(analysis, times);
-  const legendRows = breakLegend(sequenceLegend(analysis, congestion, sequences), width - margin.left - margin.right);
+  const entries = sequenceLegend(analysis, congestion, times, sequences);
+  const legendRows = breakLegend(entries, width - margin.left - margin.right);
   const [upperArea, lowerArea] = areas(width, height, legendRows.length * legendLineHeight);
   const upper = new Panel(upperArea, times, sequences);
   const lower = new Panel(lowerArea, times, volumeRange(analysis, congestion, times));
@@ -275,16 +276,22 @@ function drawVolume(analysis: TimeSequence, congestion: readonly CongestionSampl
   return parts;
 }
 
+/** What can be seen in the upper panel, and how many of each. */
 function sequenceLegend(
   analysis: TimeSequence,
   congestion: readonly CongestionSample[],
+  times: [number, number],
   [, highest]: readonly [number, number],
 ): LegendEntry[] {
-  const { data, windowEdge, sackBlocks, duplicateAcks } = analysis;
+  const data = within(analysis.data, times);
+  const sackBlocks = within(analysis.sackBlocks, times);
+  const duplicateAcks = within(analysis.duplicateAcks, times);
+  const windowEdges = valuesWithin(analysis.windowEdge, times);
   const entries: LegendEntry[] = [];
   const segments = (kind: SegmentKind, text: string) => {
     const number = ofKind(data, kind);
-    if (number > 0) entries.push({ class: `segment ${kind}`, sample: "bar", text: `${text} (${number})` });
+    const sample = kind === "new" ? "bar" : "pointed bar";
+    if (number > 0) entries.push({ class: `segment ${kind}`, sample, text: `${text} (${number})` });
   };
   segments("new", "data");
   segments("retransmission", "sent again");
@@ -295,12 +302,14 @@ function sequenceLegend(
     entries.push({ class: "duplicate", sample: "tick", text: `duplicate ACK (${duplicateAcks.length})` });
   }
   if (sackBlocks.length > 0) entries.push({ class: "sack", sample: "bar", text: "SACK" });
-  if (windowEdge.length > 0) {
-    const isVisible = windowEdge.some(({ value }) => value <= highest);
+  if (windowEdges.length > 0) {
+    const isVisible = windowEdges.some((value) => value <= highest);
     entries.push({ class: "edge", sample: "line", text: isVisible ? "window edge" : "window edge (above)" });
   }
+  const before = congestion.findLast(({ time }) => time < times[0]);
+  const states = [...within(congestion, times), ...(before === undefined ? [] : [before])];
   for (const state of ["recovery", "loss"]) {
-    if (congestion.some(({ congestionState }) => congestionState === state)) {
+    if (states.some(({ congestionState }) => congestionState === state)) {
       entries.push({ class: `band ${state}`, sample: "box", text: state === "loss" ? "time-out" : "recovery" });
     }
   }

@@ -11,7 +11,7 @@ export interface LegendEntry {
   /** Its class in the style sheet. */
   readonly class: string;
   /** What it looks like. */
-  readonly sample: "line" | "bar" | "tick" | "box";
+  readonly sample: "line" | "bar" | "pointed bar" | "tick" | "box";
   /** Its name. */
   readonly text: string;
 }
@@ -68,6 +68,8 @@ function drawSample({ class: name, sample }: LegendEntry, x: number, y: number):
       return element("line", { class: name, x1: x, y1: y, x2: x + sampleWidth, y2: y });
     case "bar":
       return element("line", { class: name, x1: middle, y1: y - 6, x2: middle, y2: y + 6 });
+    case "pointed bar":
+      return element("path", { class: name, d: `M${middle} ${y - 7}v6M${middle} ${y}l-3.5 7h7z` });
     case "tick":
       return element("line", { class: name, x1: middle, y1: y - 4, x2: middle, y2: y + 4 });
     case "box":

@@ -31,7 +31,7 @@ async function assertFails(code: number, message: string, ...args: string[]): Pr
 Deno.test("plot --help prints the usage and succeeds", async () => {
   const { code, output, errors } = await plot("--help");
   assertEquals([code, errors], [0, []]);
-  assertStringIncludes(output.join("\n"), "Usage: deno task plot [OPTIONS] [FILE]");
+  assertStringIncludes(output.join("\n"), "Usage: deno task plot [OPTIONS] FILE");
   for (
     const option of ["connection", "output", "reverse", "from", "until", "width", "height", "list", "json", "help"]
   ) {

@@ -349,3 +349,40 @@ function tcpPacket6(fields: TcpFields): Uint8Array {
 function tcpFrame(fields: TcpFields): Uint8Array {
   return concat([new Uint8Array(12), Uint8Array.from([0x08, 0]), tcpPacket(fields)]);
 }
+
+/** The texts of the upper panel's legend. */
+function legendOf(svg: string): string[] {
+  const [, legend] = /<g class="legend">([\s\S]*?)<\/g>/.exec(svg)!;
+  return [...legend!.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text!);
+}
+
+Deno.test("the legend tells what can be seen in the part that is drawn, and how much of it", () => {
+  const connection = connectionOf(
+    { time: 0, length: 100, flags: ack | psh },
+    { time: 100, length: 100, sequence: 101, flags: ack | psh },
+    { time: 200, length: 100, sequence: 1, flags: ack | psh },
+    { time: 300, from: 1, acknowledgement: 201, window: 10_000 },
+    { time: 1000, length: 100, sequence: 201, flags: ack | psh },
+  );
+  assertEquals(legendOf(drawConnection(connection, 0, whole)), [
+    "data (3)",
+    "sent again (1)",
+    "ACK",
+    "window edge (above)",
+  ]);
+  assertEquals(legendOf(drawConnection(connection, 0, { ...whole, until: 150 })), ["data (2)", "ACK"]);
+  assertEquals(legendOf(drawConnection(connection, 0, { ...whole, from: 500 })), [
+    "data (1)",
+    "ACK",
+    "window edge (above)",
+  ]);
+});
+
+Deno.test("the legend shows what was sent again as the graph does: with a pointer below the bar", () => {
+  const svg = drawConnection(logged, 0, whole);
+  const [, legend] = /<g class="legend">([\s\S]*?)<\/g>/.exec(svg)!;
+  const [, sample] = /class="segment retransmission" d="([^"]*)"/.exec(legend!)!;
+  const [again] = elementsOf(svg, "retransmission");
+  const pointer = "l-3.5 7h7z";
+  assertEquals([sample!.endsWith(pointer), again!.d!.endsWith(pointer)], [true, true]);
+});
