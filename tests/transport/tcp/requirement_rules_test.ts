@@ -28,6 +28,27 @@ tcpTest(
   },
 );
 
+tcpTest("but each segment that leaves a hole is acknowledged on its own, since the peer counts (RFC 5681 4.2)", (t) => {
+  t.accept(plain);
+  receivesAtOnce(t, 0, ". 1001:2001(1000) ack 1", ". 2001:3001(1000) ack 1", ". 3001:4001(1000) ack 1");
+  t.sends(". 1:1(0) ack 1", ". 1:1(0) ack 1", ". 1:1(0) ack 1");
+});
+
+tcpTest(
+  "a closed window is probed a hundred times, as long as each probe is answered (RFC 9293 3.8.6.1: MUST-37)",
+  (t) => {
+    t.accept(plain).receives(". 1:1(0) ack 1 win 0").write(1000);
+    for (let probe = 0; probe < 100; probe++) {
+      t.wait(120_000);
+      assertEquals(t.takeSent().length >= 1, true, `after ${probe} probes`);
+      t.receives(". 1:1(0) ack 1 win 0");
+    }
+    assertEquals(t.state, "ESTABLISHED");
+    t.receives(". 1:1(0) ack 1 win 2000").sends("P. 1:1001(1000) ack 1");
+    t.receives(". 1:1(0) ack 1001");
+  },
+);
+
 tcpTest("a frame that waited before it was handled is measured by when it arrived", (t) => {
   t.accept(plain).write(1000);
   t.wait(150);
