@@ -93,7 +93,7 @@ async function serve(values: Values<typeof options>, session: LinkSession, logge
   const timer = setTimeout(() => server.abort(), closeGrace);
   await server.shutdown();
   clearTimeout(timer);
-  console.log(`Echoed ${echo.messages} messages.`);
+  console.log(`Echoed ${echo.messages} ${echo.messages === 1 ? "message" : "messages"}.`);
   return ExitCode.success;
 }
 
