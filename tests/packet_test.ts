@@ -233,3 +233,66 @@ Deno.test("the view of a part is kept until another part is asked for", () => {
   assertEquals([packet.part(10, 21).length, packet.part(11, 20) === part], [21, false]);
   packet.release();
 });
+
+/** A packet whose header is its first two bytes, and which has borrowed the rest from where a ring of 16 comes round. */
+function borrowing(pool: PacketPool): { packet: Packet; ring: Uint8Array<ArrayBuffer> } {
+  const ring = Uint8Array.from({ length: 16 }, (_, index) => 100 + index);
+  const packet = pool.allocate(8, 10)!;
+  packet.borrow(ring, 12, 10);
+  packet.view.setUint16(packet.push(2), 0x0102);
+  return { packet, ring };
+}
+
+const borrowed = [1, 2, 112, 113, 114, 115, 100, 101, 102, 103, 104, 105];
+
+Deno.test("what a packet has borrowed counts as its own, and is fetched from around the end of the ring", () => {
+  const pool = new PacketPool();
+  const { packet, ring } = borrowing(pool);
+  assertEquals([packet.length, packet.lentBytes, packet.lender === ring], [12, 10, true]);
+  packet.fill();
+  ring.fill(0);
+  assertEquals([...packet.bytes.subarray(packet.head, packet.tail)], borrowed);
+  packet.fill();
+  assertEquals([...packet.contents(), packet.lender], [...borrowed, null]);
+  packet.release();
+  assertEquals(pool.inUse, 0);
+});
+
+Deno.test("a packet's contents, its copy and its place in a queue have what it borrowed", () => {
+  const pool = new PacketPool();
+  const looks: ((packet: Packet) => Packet)[] = [
+    (packet) => (packet.contents(), packet),
+    (packet) => {
+      const copy = packet.copy()!;
+      packet.release();
+      return copy;
+    },
+    (packet) => {
+      const queue = new PacketQueue();
+      queue.enqueue(packet);
+      return queue.dequeue()!;
+    },
+  ];
+  for (const look of looks) {
+    const { packet, ring } = borrowing(pool);
+    const found = look(packet);
+    ring.fill(0);
+    assertEquals([...found.bytes.subarray(found.head, found.tail), found.lender], [...borrowed, null]);
+    found.release();
+  }
+  assertEquals(pool.inUse, 0);
+});
+
+Deno.test("a packet that is released owes nothing", () => {
+  const pool = new PacketPool();
+  const { packet } = borrowing(pool);
+  packet.release();
+  assertEquals(packet.lender, null);
+  const next = pool.allocate(8, 10)!;
+  assertStrictEquals(next, packet);
+  next.tail += 10;
+  next.bytes.fill(7);
+  next.fill();
+  assert(next.contents().every((byte) => byte === 7));
+  next.release();
+});

@@ -108,6 +108,31 @@ Deno.test("a link that cuts segments is handed whole multiples of them, and coun
   await pair.end();
 });
 
+Deno.test("a link that gathers is handed super-segments that are in the send buffer still, unless somebody watches", async () => {
+  const pair = new Pair({ offload: true });
+  Object.defineProperty(pair.leftEnd, "gathers", { value: true });
+  const transmit = pair.leftEnd.transmit.bind(pair.leftEnd);
+  let borrowed = 0;
+  let copied = 0;
+  pair.leftEnd.transmit = (packet: Packet) => {
+    if (packet.length > 10_000) {
+      if (packet.lender === null) copied++;
+      else borrowed++;
+    }
+    packet.fill();
+    return transmit(packet);
+  };
+  pair.transfer(2_000_000);
+  assertGreater(borrowed, 20);
+  assertEquals(copied, 0);
+  borrowed = 0;
+  pair.left.trace = { segment: () => {} };
+  pair.transfer(4_000_000);
+  assertEquals(borrowed, 0);
+  assertGreater(copied, 20);
+  await pair.end();
+});
+
 Deno.test("a link that cuts nothing is handed segments", async () => {
   const pair = new Pair({});
   pair.transfer(1_000_000);
