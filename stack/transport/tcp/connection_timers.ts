@@ -213,8 +213,9 @@ export class ConnectionTimers {
       this.#probeAt = Infinity;
       this.#probeBackoff = 0;
       if (this.#retransmitAt === Infinity) this.#retransmitAt = now + sender.rtt.timeout;
-      // The oldest segment has been sent again without a time-out: its answer takes a round trip from then on.
-      if (sender.scoreboard.has(0, Mark.retransmitted)) {
+      // The oldest segment has been sent again without a time-out, as SYN and ACK are when the peer's SYN comes again: its
+      // answer takes a round trip from then on.
+      if (sender.scoreboard.has(0, Mark.retransmitted | Mark.syn)) {
         this.#retransmitAt = Math.max(this.#retransmitAt, sender.scoreboard.sentAt(0) + sender.rtt.timeout);
       }
       deadline = Math.min(

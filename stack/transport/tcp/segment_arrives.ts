@@ -140,6 +140,7 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   }
   takeAcknowledgement(connection, segment);
   if (connection.finished || connection.state === State.timeWait) return;
+  if (answer && sender.queued === 0) receiver.acks.need = AckNeed.now;
   if (sender.updateWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment))) {
     connection.queueFlush();
   }

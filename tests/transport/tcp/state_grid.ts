@@ -107,7 +107,7 @@ export const stateGrid: Readonly<Record<string, string>> = {
     RST any                 -       -                 ->CLOSED           ack              ack              -      -
     SYN none                ack     syn+ack[1]        ack                ack              ack              ack    ack
     SYN old,dup,unsent      ack     rst[4]            ack                ack              ack              ack    ack
-    SYN new                 ack     ->ESTABLISHED[4]  ack                ack              ack              ack    ack
+    SYN new                 ack     ack>ESTABLISHED[4] ack               ack              ack              ack    ack
     ACK,FIN none            ack     ack               -                  -                -                ack    ack
     ACK,FIN old,dup,unsent  ack     ack               rst                rst              rst              ack    ack
     ACK new                 ack     ack               ->ESTABLISHED      ->ESTABLISHED    ->ESTABLISHED    ack    ack
