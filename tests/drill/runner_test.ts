@@ -87,6 +87,13 @@ Deno.test("segments may add up to a longer one, unless that is forbidden", async
   assertStringIncludes(await outcome(text, { strictSegments: true }), "came > . 1:1001(1000)");
 });
 
+Deno.test("an acknowledgement is no part of the segment behind it", async () => {
+  assertEquals(
+    await outcome("+0 < P. 1:1001(1000) ack 1 win 65535\n+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1001"),
+    "FAIL x:10 expected > P. 1:11(10) ack 1001, came > . 1:1(0) ack 1001 win 64535 (flags ., not P.; length 0, not 10)",
+  );
+});
+
 Deno.test("what is to be ignored is not compared", async () => {
   const text = "+0 write(4, ..., 10) = 10\n+0 > . 1:11(10) ack 1 win 7 <nop,nop,TS val 1 ecr 2>";
   const all = new Set(["push", "window", "options"] as const);

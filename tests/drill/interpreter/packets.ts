@@ -258,7 +258,7 @@ export class Packets {
     let segment = flow.toScript(live);
     const { sent } = this.#host.device;
     const first = segment;
-    while (!this.#strictSegments && segment.length < spec.length) {
+    while (!this.#strictSegments && segment.length > 0 && segment.length < spec.length) {
       const next = sent[0];
       if (next?.kind !== "tcp" || this.#outboundFlow(next) !== flow) break;
       const part = flow.toScript(next);

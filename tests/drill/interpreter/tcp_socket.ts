@@ -271,8 +271,11 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     // FreeBSD takes all of the data at once, whether they go with the SYN or behind the handshake.
     if (!asked) return this.#append(connection, length, literal);
     if (connection.deferred) return this.#sendInSyn(connection, length, literal, flags);
-    this.#sendWaits = outcome === blocked;
-    return outcome;
+    if (outcome !== blocked) return outcome;
+    // The data wait in the connection, so that the handshake's last acknowledgement takes them along.
+    this.#sentInSyn = this.#append(connection, length, literal);
+    this.#sendWaits = true;
+    return blocked;
   }
 
   /** As Linux does: what does not fit is not taken, or the call waits for the end of the handshake. */
