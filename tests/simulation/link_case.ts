@@ -235,11 +235,21 @@ export async function runLink(link: Link, options: CaseOptions): Promise<number>
   });
   const transfer = world.transfer({ bytes });
   const watch = new Watch(world, transfer, link);
-  world.time.runUntil(() => transfer.read[0] >= started || transfer.failure !== null, limit);
+  const runUntil = (what: string, condition: () => boolean) => {
+    try {
+      world.time.runUntil(condition, limit);
+    } catch (error) {
+      const { connection, read: [read] } = transfer;
+      const { state, backoff } = connection.info();
+      const stand = `${read} of ${bytes} bytes have arrived, ${state}, time-out doubled ${backoff} times`;
+      throw new Error(`${what} has not come: ${stand}`, { cause: error });
+    }
+  };
+  runUntil("The beginning", () => transfer.read[0] >= started || transfer.failure !== null);
   const [startedAt, before] = [world.time.now, transfer.read[0]];
-  world.time.runUntil(() => transfer.read[0] >= bytes || transfer.failure !== null, limit);
+  runUntil("The last byte", () => transfer.read[0] >= bytes || transfer.failure !== null);
   const rate = 8000 * (bytes - before) / (world.time.now - startedAt);
-  world.time.runUntil(() => transfer.finished, limit);
+  runUntil("The end of both sides", () => transfer.finished);
   if (link.trouble === "burst-loss" && transfer.read[0] === 0 && transfer.failure?.name === "TimedOut") {
     // A burst that outlasts all SYNs is no fault of the connection's.
     world.time.advance(200_000);

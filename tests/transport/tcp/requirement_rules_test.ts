@@ -83,6 +83,13 @@ tcpTest("a peer that says nothing of its maximum segment size gets 1220 bytes ov
   assertEquals(t.connection.info().sendMss, 1220);
 }, { address: "2001:db8::1/64" });
 
+tcpTest("RST in SYN-RECEIVED: who opened the connection hears that it was refused (RFC 9293 3.10.7.4)", (t) => {
+  t.connect().receives(`S 0:0(0) win 1000 <${plain}>`).takeSent();
+  assertEquals(t.state, "SYN-RECEIVED");
+  t.receives("R 1:1(0)");
+  assertEquals(t.notes.failure?.name, "ConnectionRefused");
+});
+
 tcpTest("RST may carry data (RFC 9293 3.5.3: SHLD-2)", (t) => {
   t.accept(plain).receives("R. 1:11(10) ack 1");
   assertEquals([t.notes.failure?.name, t.connection.receivable], ["ConnectionReset", 0]);
