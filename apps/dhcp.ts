@@ -91,6 +91,7 @@ async function runClient(session: InterfaceSession, values: DhcpValues, logger: 
     present = lease;
   };
   const { "host-name": hostName, request: previousAddress, timeout } = values;
+  if (!values.json) console.error(`Leasing an address for ${nic.name} by DHCP, Ctrl-C ends.`);
   const client = await obtainLease(stack, nic, {
     ...identityFor(nic, values),
     ...(hostName === null ? {} : { hostName }),
@@ -129,6 +130,8 @@ function startServer({ stack, nic, link }: LinkSession, values: DhcpValues, logg
   if (range === null) throw new UsageError(`Cannot lease addresses of ${address}: none is free`);
   const file = values.leases === null ? null : new LeaseFile(values.leases, stack.timers.clock.now());
   const leases = file?.read() ?? [];
+  // A file that cannot be written is known before the first lease is granted.
+  file?.write(leases);
   const onChange = (binding: Readonly<Binding>) => {
     report(binding, stack.timers.clock.now(), values);
     try {
@@ -185,6 +188,7 @@ async function dhcp(values: DhcpValues, [command, ...rest]: readonly string[]): 
       command === undefined ? "Missing argument: give client or serve" : `Unknown command "${command}"`,
     );
   }
+  if (values.address === "dhcp") throw new UsageError("Cannot serve with --address dhcp: give the server an address");
   return await withStack(values, logger, (session) => serve(session, values, logger));
 }
 

@@ -21,6 +21,7 @@ for (
     [["serve", "--route", "198.51.100.0/24"], "write it like 198.51.100.0/24=192.0.2.1"],
     [["serve", "--domain", "a b"], "give letters, digits, dots and dashes"],
     [["serve", "--lease", "0"], "give a whole number from 1"],
+    [["serve", "--address", "dhcp"], "Cannot serve with --address dhcp: give the server an address"],
     [["serve", "--client-mtu", "100"], "give a whole number from 576 to 65535"],
   ] as const
 ) {
@@ -185,6 +186,9 @@ kernelTest("dhcp serve refuses what does not fit the link, with 2, and a file th
   const file = await runToEnd("dhcp", "serve", "--leases", "/proc/self/status", "--control", "none");
   assertEquals([file.code, file.errors.length], [1, 1]);
   assertStringIncludes(file.errors[0]!, 'Cannot read "/proc/self/status" as a file of leases');
+  const nowhere = await runToEnd("dhcp", "serve", "--leases", "/proc/none/leases", "--control", "none");
+  assertEquals([nowhere.code, nowhere.errors.length], [1, 1]);
+  assertStringIncludes(nowhere.errors[0]!, 'Cannot write "/proc/none/leases": ');
 });
 
 /** Runs `body` while dnsmasq leases addresses on a TAP device. */
@@ -299,8 +303,9 @@ kernelTest(
 
 kernelTest("dhcp client says in one line that nobody answers; a signal ends it", async () => {
   const { code, errors } = await runToEnd("dhcp", "client", "--timeout", "100ms", "--control", "none");
-  assertEquals([code, errors.length], [1, 1]);
-  assertMatch(errors[0]!, /^dhcp: Cannot lease an address for tap\d+: no DHCP server has granted one in 100 ms$/);
+  assertEquals([code, errors.length], [1, 2]);
+  assertMatch(errors[0]!, /^Leasing an address for tap\d+ by DHCP, Ctrl-C ends\.$/);
+  assertMatch(errors[1]!, /^dhcp: Cannot lease an address for tap\d+: no DHCP server has granted one in 100 ms$/);
   await using program = RunningProgram.start("dhcp", "client", "--control", "none", "--log-level", "debug");
   await program.line(/selecting/);
   program.signal("SIGINT");
