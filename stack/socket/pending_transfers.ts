@@ -7,7 +7,7 @@
 import { type ErrorName, makeError } from "../errors.ts";
 import { formatEndpoint } from "../transport/endpoint.ts";
 import type { ConnectionObserver, Failure, UserConnection } from "../transport/tcp/user.ts";
-import { Hold, type ProgramKeeper } from "./hold.ts";
+import type { ProgramKeeper } from "./hold.ts";
 
 /** A read that waits for data. */
 interface PendingRead {
@@ -76,13 +76,15 @@ export class PendingTransfers implements ConnectionObserver {
   readonly #connection: UserConnection;
   readonly #keeper: ProgramKeeper | null;
   // Most connections of a busy server wait for their peer: what they may never need is made when they do.
-  #hold: Hold | null = null;
   #ending: PromiseWithResolvers<Error | null> | null = null;
   #reads: PendingRead[] = nothing;
   #writes: PendingWrite[] = nothing;
   /** The failure that the next read or write reports; later ones find the connection ended. */
   #unreported: Failure | null = null;
   #over = false;
+  /** Whether what waits keeps the program running, and whether it does so now. */
+  #referenced = true;
+  #holding = false;
   #serving = false;
 
   /** Becomes the observer of a connection. */
@@ -93,9 +95,10 @@ export class PendingTransfers implements ConnectionObserver {
     if (connection.finished) this.closed(connection.failure);
   }
 
-  /** Keeps the program running while something waits. */
-  get hold(): Hold {
-    return this.#hold ??= new Hold(this.#keeper);
+  /** Says whether what waits is to keep the program running. */
+  set referenced(referenced: boolean) {
+    this.#referenced = referenced;
+    this.#updateHold();
   }
 
   /** Resolves when TCP is done with the connection, with the error that ended it or with null. */
@@ -209,8 +212,11 @@ export class PendingTransfers implements ConnectionObserver {
   }
 
   #updateHold(): void {
-    const waiting = this.#reads.length > 0 || this.#writes.length > 0;
-    if (waiting || this.#hold !== null) this.hold.waiting = waiting;
+    const holding = this.#referenced && (this.#reads.length > 0 || this.#writes.length > 0);
+    if (holding === this.#holding) return;
+    this.#holding = holding;
+    if (holding) this.#keeper?.acquire();
+    else this.#keeper?.release();
   }
 
   #serveSoon(): void {

@@ -271,12 +271,12 @@ export class TcpConn implements Deno.TcpConn {
 
   /** Reads and writes that wait keep the program running. That is so at first. */
   ref(): void {
-    this.#transfers.hold.referenced = true;
+    this.#transfers.referenced = true;
   }
 
   /** Reads and writes that wait do not keep the program running; their stack does so all the same until it is `unref`ed. */
   unref(): void {
-    this.#transfers.hold.referenced = false;
+    this.#transfers.referenced = false;
   }
 
   #useStreams(): TcpStreams {

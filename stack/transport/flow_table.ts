@@ -98,7 +98,7 @@ export class FlowTable<Value extends Flow<Value>> {
       message[words + word] = view.getUint32(remoteAt + 4 * word);
     }
     message[2 * words] = (localPort << 16) | remotePort;
-    const hash = tableHash(this.#key, message, 2 * words + 1);
+    const hash = tableHash(this.#key, message, 2 * words + 1) | 0;
     for (let flow = this.#buckets[hash & (this.#buckets.length - 1)]!; flow !== null; flow = flow.nextFlow!) {
       if (flow.flowHash === hash && isBetween(flow, view, family, localAt, localPort, remoteAt, remotePort)) {
         return this.#latest = flow;
@@ -121,7 +121,8 @@ export class FlowTable<Value extends Flow<Value>> {
     this.#message.set(local.address.words);
     this.#message.set(remote.address.words, words);
     this.#message[2 * words] = (local.port << 16) | remote.port;
-    return tableHash(this.#key, this.#message, 2 * words + 1);
+    // As a signed number it is a small integer, and no object of its own in the flow.
+    return tableHash(this.#key, this.#message, 2 * words + 1) | 0;
   }
 
   #insert(flow: Value): void {

@@ -95,8 +95,6 @@ function segmentCost(connections: number): Promise<Figures> {
     const pairs = await connectMany(client, server, connections);
     const senders = pairs.map(([sender]) => sender);
     const receivers = pairs.map(([_, receiver]) => receiver);
-    for (const sender of senders) sender.setNoDelay(true);
-    for (const receiver of receivers) receiver.configure({ quickAcknowledgements: Infinity });
     const chunk = new Uint8Array(segmentBytes);
     const buffer = new Uint8Array(segmentBytes);
     let next = 0;
@@ -121,7 +119,7 @@ function segmentCost(connections: number): Promise<Figures> {
     const acksReceived = acks - acksBefore;
     const dataReceived = data - dataBefore;
     return { microseconds: elapsed * 1000 / (acksReceived + dataReceived), dataReceived, acksReceived };
-  });
+  }, { tcp: { settings: { noDelay: true, quickAcknowledgements: Infinity } } });
 }
 
 const idleConnections = 100_000;

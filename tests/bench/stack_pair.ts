@@ -4,18 +4,19 @@
  * @module
  */
 
-import { createWire, Stack, type TcpConn, type WireOptions } from "../../mod.ts";
+import { createWire, Stack, type StackOptions, type TcpConn, type WireOptions } from "../../mod.ts";
 
 /** Where the server is. */
 export const serverAddress = "10.0.0.2";
 
-/** Runs `body` with two stacks at the ends of an in-memory wire. */
+/** Runs `body` with two stacks at the ends of an in-memory wire; both are made with `stackOptions`. */
 export async function withPair<Result>(
   options: WireOptions,
   body: (client: Stack, server: Stack) => Promise<Result>,
+  stackOptions: StackOptions = {},
 ): Promise<Result> {
-  await using client = new Stack();
-  await using server = new Stack();
+  await using client = new Stack(stackOptions);
+  await using server = new Stack(stackOptions);
   const [clientEnd, serverEnd] = createWire(options);
   client.attach(clientEnd, { addresses: ["10.0.0.1/24"] });
   server.attach(serverEnd, { addresses: [`${serverAddress}/24`] });

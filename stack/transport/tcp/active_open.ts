@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { IpAddress } from "../../address.ts";
+import { IpAddress } from "../../address.ts";
 import { makeError } from "../../errors.ts";
 import type { Networks } from "../../network/path.ts";
 import { add, after } from "../../sequence.ts";
@@ -22,6 +22,8 @@ import type { ConnectionSettings, ConnectRequest } from "./user.ts";
 /** Opens connections that users ask for. */
 export class ActiveOpen {
   readonly #context: TcpContext<Connection>;
+  /** Where the last connection went. */
+  #remote: Endpoint = { address: IpAddress.unspecified4, port: 0 };
   readonly #networks: Networks;
   readonly #ports: Ports;
   readonly #flows: FlowTable<Connection>;
@@ -44,7 +46,7 @@ export class ActiveOpen {
 
   /** As {@linkcode TcpUserCalls.connect}. */
   connect(request: ConnectRequest, settings: Readonly<ConnectionSettings>): Connection {
-    const { remote } = request;
+    const remote = this.#shared(request.remote);
     const { address } = remote;
     if (address.isMulticast || address.isBroadcast || address.isUnspecified || remote.port === 0) {
       throw makeError("AddrNotAvailable", `Cannot connect to ${formatEndpoint(remote)}: it is no single host's port`);
@@ -70,6 +72,13 @@ export class ActiveOpen {
     if (path.neighbor.destination === null && path.neighbor.confirm !== undefined) connection.sender.rtt.expectWait();
     connection.open(request.fastOpen);
     return connection;
+  }
+
+  /** Connections to one place in a row share what says where it is. */
+  #shared(remote: Endpoint): Endpoint {
+    const { address, port } = this.#remote;
+    if (port !== remote.port || !address.equals(remote.address)) this.#remote = remote;
+    return this.#remote;
   }
 
   #reserve(address: IpAddress, remote: Endpoint, port: number): PortReservation {

@@ -6,6 +6,7 @@
 
 import { unsigned } from "../../sequence.ts";
 import type { FastOpenHandshake } from "./fast_open.ts";
+import { Measure } from "./measures.ts";
 import { recoveryStateNames } from "./recovery.ts";
 import { networkErrorOf, urgentBytesOf } from "./reports.ts";
 import type { SegmentSource } from "./segment_writer.ts";
@@ -31,7 +32,7 @@ export interface DescribedConnection extends SegmentSource {
 /** The present values of everything that {@linkcode TcpInfo} tells. */
 export function connectionInfo(connection: DescribedConnection): TcpInfo {
   const { sender, receiver } = connection;
-  const { rtt, window } = sender;
+  const { rtt, window, measures } = sender;
   return {
     state: stateName(connection.state),
     rtt: rtt.smoothed,
@@ -46,7 +47,7 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     congestionState: recoveryStateNames[sender.recoveryState],
     bytesInFlight: sender.scoreboard.inFlight,
     pacingRate: sender.pace * 1000,
-    deliveryRate: sender.delivery?.rate ?? 0,
+    deliveryRate: measures[Measure.deliveryRate]!,
     sendMss: sender.segmentBytes,
     peerMss: connection.peerSegmentBytes,
     receiveMss: receiver.segmentBytes,
@@ -68,7 +69,7 @@ export function connectionInfo(connection: DescribedConnection): TcpInfo {
     bytesRetransmitted: sender.bytesRetransmitted,
     // What was sent, less what is still out.
     bytesAcknowledged: sender.bytesSent - (sender.queued - sender.unsent),
-    bytesDelivered: sender.delivery?.bytes ?? 0,
+    bytesDelivered: measures[Measure.delivered]!,
     bytesReceived: receiver.bytesReceived,
     segmentsSent: connection.segmentsSent,
     segmentsReceived: connection.segmentsReceived,

@@ -5,13 +5,12 @@
  */
 
 import { notBefore } from "../../sequence.ts";
+import { Measure, newMeasures } from "./measures.ts";
 
-/** Counts the deliveries of one connection. */
+/** Counts the deliveries of one connection at a time. */
 export class Delivery {
-  /** Sequence space that the peer has said it has, acknowledged or selectively so, in bytes. */
-  bytes: number = 0;
-  /** Bytes a second that arrived in the last round trip that was full of data; 0 before the first. */
-  rate: number = 0;
+  /** Where what it finds is kept. */
+  #measures: number[];
   /** When the present round began, in milliseconds; -1 while nothing is in the network. */
   #roundAt = -1;
   /** What had been delivered when it began. */
@@ -19,19 +18,41 @@ export class Delivery {
   /** The sequence number whose acknowledgement ends it. */
   #roundEnd = 0;
 
+  /** Keeps what it finds in `measures`. */
+  constructor(measures: number[] = newMeasures()) {
+    this.#measures = measures;
+  }
+
+  /** Goes on with a connection that has nothing in the network. */
+  begin(measures: number[]): void {
+    this.#measures = measures;
+    this.#roundAt = -1;
+  }
+
+  /** Sequence space that the peer has said it has, acknowledged or selectively so, in bytes. */
+  get bytes(): number {
+    return this.#measures[Measure.delivered]!;
+  }
+
+  /** Bytes a second that arrived in the last round trip that was full of data; 0 before the first. */
+  get rate(): number {
+    return this.#measures[Measure.deliveryRate]!;
+  }
+
   /**
    * An acknowledgement says that `bytes` more have arrived. Rounds begin and end with acknowledgements, so that neither
    * bursts nor the time in which there was nothing to send is taken for the rate of the path.
    */
   acknowledged(bytes: number, sndUna: number, sndNxt: number, now: number): void {
-    this.bytes += bytes;
+    const measures = this.#measures;
+    const delivered = measures[Measure.delivered] = this.bytes + bytes;
     if (this.#roundAt >= 0) {
       if (!notBefore(sndUna, this.#roundEnd)) return;
       const elapsed = now - this.#roundAt;
-      if (elapsed > 0) this.rate = (this.bytes - this.#roundBytes) * 1000 / elapsed;
+      if (elapsed > 0) measures[Measure.deliveryRate] = (delivered - this.#roundBytes) * 1000 / elapsed;
     }
     this.#roundAt = sndUna === sndNxt ? -1 : now;
-    this.#roundBytes = this.bytes;
+    this.#roundBytes = delivered;
     this.#roundEnd = sndNxt;
   }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Delivery } from "./delivery.ts";
 import { Pacer } from "./pacing.ts";
 import { LossRecovery, type RepairedSender } from "./recovery.ts";
 import type { RingStorage } from "./ring.ts";
@@ -16,7 +17,10 @@ import { SendBuffer } from "./send_buffer.ts";
 const mostSpareFlights = 1024;
 
 /** A sending half, as far as its flight works for it. */
-export interface FlyingSender extends RepairedSender, LossWatcher {}
+export interface FlyingSender extends RepairedSender, LossWatcher {
+  /** Its numbers that are no whole numbers. */
+  readonly measures: number[];
+}
 
 /** What one sending half at a time has in the network, and what waits to follow it. */
 export class Flight {
@@ -30,6 +34,8 @@ export class Flight {
   repairable: boolean = false;
   /** The pace at which the window is used. */
   readonly pacer: Pacer;
+  /** What has been delivered. */
+  readonly delivery: Delivery;
   /** End of the last segment that was sent short of a full one; Nagle's algorithm waits for its acknowledgement. */
   smallEnd: number = 0;
   /** Most bytes that were in the network in this round trip. */
@@ -42,6 +48,7 @@ export class Flight {
     this.buffer = new SendBuffer(storage);
     this.recovery = new LossRecovery(this.scoreboard, sender);
     this.pacer = new Pacer(sender.window, sender.rtt);
+    this.delivery = new Delivery(sender.measures);
   }
 
   /** Begins with a sending half that has nothing in the network; its first byte is going to be `start`. */
@@ -50,6 +57,7 @@ export class Flight {
     this.buffer.begin(start);
     this.recovery.begin(sender);
     this.pacer.begin(sender.window, sender.rtt);
+    this.delivery.begin(sender.measures);
     this.repairable = false;
     this.smallEnd = this.roundEnd = sndUna;
     this.roundFlight = 0;

@@ -31,10 +31,14 @@ export const Measure = {
   receivedAt: 9,
   /** When the connection began. */
   openedAt: 10,
+  /** Sequence space that the peer has said it has, acknowledged or selectively so. */
+  delivered: 11,
+  /** Bytes a second that arrived in the last round trip that was full of data; 0 before the first. */
+  deliveryRate: 12,
 } as const;
 
 /** Those of a connection that has not begun. Infinity is no whole number, which makes it an array of such numbers. */
-const initial: readonly number[] = [0, 0, 0, Infinity, 0, 0, 0, Infinity, 0, 0, 0];
+const initial: readonly number[] = [0, 0, 0, Infinity, 0, 0, 0, Infinity, 0, 0, 0, 0, 0];
 
 /** The measures of a connection that has not begun; see {@linkcode Measure}. */
 export function newMeasures(): number[] {

@@ -8,7 +8,6 @@
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
 import type { CongestionControl, CongestionControlFactory } from "./congestion/control.ts";
 import { CongestionWindow } from "./congestion/control.ts";
-import { Delivery } from "./delivery.ts";
 import { minimumHeaderBytes } from "./header.ts";
 import { Measure, newMeasures } from "./measures.ts";
 import type { Flight, FlyingSender, SpareFlights } from "./flight.ts";
@@ -63,9 +62,8 @@ export abstract class SendState implements FlyingSender {
   /** Most bytes that are taken for sending and not acknowledged. */
   limit: number;
 
-  /** What has been delivered; null before the first time. */
-  delivery: Delivery | null = null;
-
+  /** Its numbers that are no whole numbers. */
+  readonly measures: number[];
   /** The round-trip estimator. */
   readonly rtt: RttEstimator;
   /** The congestion window. */
@@ -75,7 +73,6 @@ export abstract class SendState implements FlyingSender {
   /** What is known while something is in the network or waits; null while nothing does. */
   #flight: Flight | null = null;
   readonly #spareFlights: SpareFlights;
-  readonly #measures: number[];
   /** Made when it is first needed: a connection that has sent no data does without. */
   #control: CongestionControl | null = null;
   readonly #makeControl: CongestionControlFactory;
@@ -89,7 +86,7 @@ export abstract class SendState implements FlyingSender {
     limit: number,
     measures: number[] = newMeasures(),
   ) {
-    this.#measures = measures;
+    this.measures = measures;
     this.#spareFlights = spareFlights;
     this.#makeControl = makeControl;
     this.limit = limit;
@@ -211,11 +208,11 @@ export abstract class SendState implements FlyingSender {
 
   /** When something was last sent, in milliseconds. */
   get lastSentAt(): number {
-    return this.#measures[Measure.sentAt]!;
+    return this.measures[Measure.sentAt]!;
   }
 
   set lastSentAt(time: number) {
-    this.#measures[Measure.sentAt] = time;
+    this.measures[Measure.sentAt] = time;
   }
 
   /** Bytes in the buffer, sent or not, that are not acknowledged. */
@@ -256,7 +253,7 @@ export abstract class SendState implements FlyingSender {
 
   /** An acknowledgement has said that `bytes` more have arrived. */
   noteDelivery(bytes: number, now: number): void {
-    if (bytes > 0) (this.delivery ??= new Delivery()).acknowledged(bytes, this.sndUna, this.sndNxt, now);
+    if (bytes > 0) this.flight.delivery.acknowledged(bytes, this.sndUna, this.sndNxt, now);
   }
 
   /** Takes the window of an acceptable segment over (RFC 9293 section 3.10.7.4) and returns whether it is a new one. */
