@@ -249,7 +249,8 @@ export async function runLink(link: Link, options: CaseOptions): Promise<number>
   const [startedAt, before] = [world.time.now, transfer.read[0]];
   runUntil("The last byte", () => transfer.read[0] >= bytes || transfer.failure !== null);
   const rate = 8000 * (bytes - before) / (world.time.now - startedAt);
-  runUntil("The end of both sides", () => transfer.finished);
+  const fails = transfer.failure !== null && link.trouble !== "burst-loss";
+  if (!fails) runUntil("The end of both sides", () => transfer.finished);
   if (link.trouble === "burst-loss" && transfer.read[0] === 0 && transfer.failure?.name === "TimedOut") {
     // A burst that outlasts all SYNs is no fault of the connection's.
     world.time.advance(200_000);
