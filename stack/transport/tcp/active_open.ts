@@ -44,7 +44,7 @@ export class ActiveOpen {
     this.#timeWait = timeWait;
   }
 
-  /** As {@linkcode TcpUserCalls.connect}. */
+  /** As {@linkcode TcpUserCalls.connect}. The network chooses our address if need be (RFC 9293 section 3.9.1.1). */
   connect(request: ConnectRequest, settings: Readonly<ConnectionSettings>): Connection {
     const remote = this.#shared(request.remote);
     const { address } = remote;

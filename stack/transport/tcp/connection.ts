@@ -374,7 +374,7 @@ export class Connection extends ControlBlock
     this.finish({ name, message });
   }
 
-  /** The peer gives up a handshake that it began, by RST or by a new SYN. */
+  /** The peer gives up a handshake that it began, by RST or by a new SYN (RFC 9293 section 3.10.7.4). */
   handshakeReset(): void {
     const { openedFast } = this;
     if (this.fastOpen !== null) this.fastOpen.reset = true;

@@ -312,6 +312,7 @@ export class ConnectionTimers {
     this.#retransmitAt = now + sender.rtt.timeout;
   }
 
+  /** RFC 9293 section 3.8.6.1: a closed window is probed for as long as the peer answers. */
   #probeWindow(now: number): void {
     const connection = this.#connection;
     if (this.#unansweredProbes >= maximumRetransmissions) {

@@ -30,7 +30,10 @@ export class FlushQueue {
     if (this.#waiting.push(connection) === 1) this.#wake();
   }
 
-  /** Flushes all connections once; with `untilEmpty` again for as long as that adds any. */
+  /**
+   * Flushes all connections once; with `untilEmpty` again for as long as that adds any. All segments of a batch have
+   * been processed by then, and are acknowledged together (RFC 9293 section 3.10.7.4).
+   */
   run(untilEmpty: boolean): void {
     do {
       const queue = this.#waiting;

@@ -69,7 +69,7 @@ export function flags(view: DataView, at: number): number {
   return view.getUint8(at + TcpField.flags);
 }
 
-/** The window field as it stands, not scaled. */
+/** The window field as it stands, not scaled: an unsigned number (RFC 9293 section 3.1). */
 export function windowField(view: DataView, at: number): number {
   return view.getUint16(at + TcpField.window);
 }

@@ -37,12 +37,15 @@ export class InitialSequence implements SequenceChooser {
     for (let word = 0; word < 4; word++) this.#key[word] = random.uint32();
   }
 
-  /** The initial sequence number of a connection that starts now. */
+  /** The initial sequence number of a connection that starts now (RFC 6528 section 3). */
   next(local: Endpoint, remote: Endpoint): number {
     return (this.#hash(local, remote, 0) + Math.floor(this.#clock.now() * ticksPerMillisecond)) >>> 0;
   }
 
-  /** What is added to the clock for the timestamps of a connection: the same for the same addresses and ports. */
+  /**
+   * What is added to the clock for the timestamps of a connection (RFC 7323 section 7.1): the same for the same
+   * addresses and ports.
+   */
   timestampOffset(local: Endpoint, remote: Endpoint): number {
     return this.#hash(local, remote, 1);
   }

@@ -61,7 +61,7 @@ export class TcpOptions {
 
   /**
    * Reads the options in `[at, end)`. Malformed options end the reading and those before them stand; options whose
-   * length does not fit their kind are skipped. Never throws.
+   * length does not fit their kind are skipped, like unknown ones (RFC 9293 section 3.1). Never throws.
    */
   parse(view: DataView, at: number, end: number): void {
     this.maximumSegmentSize = 0;
@@ -132,7 +132,7 @@ export class TcpOptions {
   }
 }
 
-/** Writes a maximum segment size option and returns the offset behind it. */
+/** Writes a maximum segment size option (RFC 9293 section 3.7.1) and returns the offset behind it. */
 export function writeMaximumSegmentSize(view: DataView, at: number, bytes: number): number {
   view.setUint8(at, OptionKind.maximumSegmentSize);
   view.setUint8(at + 1, 4);

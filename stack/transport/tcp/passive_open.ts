@@ -226,7 +226,7 @@ export class PassiveOpen {
     return this.#networks.of(packet.family === 6 ? 6 : 4)?.replyPath(packet, protocolNumber) ?? null;
   }
 
-  /** The same way for a connection to keep and change. */
+  /** The same way, from the same address (RFC 9293 section 3.9.1.1), for a connection to keep and change. */
   #ownPath({ network, source, destination }: Path): Path | null {
     return network.findPath({ source, destination, protocol: protocolNumber });
   }

@@ -278,7 +278,7 @@ export class Receiver {
     return field;
   }
 
-  /** Whether reading has made so much room that the peer should hear of it now. */
+  /** Whether reading has made so much room that the peer should hear of it now (RFC 9293 section 3.8.6.2.2). */
   get windowUpdateDue(): boolean {
     if (this.finReached) return false;
     const wanted = this.#wantedEdge(this.windowScale);

@@ -38,7 +38,10 @@ export class Segment {
   /** What the options say. */
   readonly options: TcpOptions = new TcpOptions();
 
-  /** Reads the header at `packet.transportAt`, whose lengths have been checked. */
+  /**
+   * Reads the header at `packet.transportAt`, whose lengths have been checked, with its options: any segment may have
+   * some (RFC 9293 section 3.1).
+   */
   load(packet: Packet): void {
     const { view, transportAt } = packet;
     const header = headerBytes(view, transportAt);

@@ -215,7 +215,10 @@ export class SegmentWriter {
   }
 }
 
-/** The maximum segment size that our SYN announces along a path: what a packet carries besides the fixed headers. */
+/**
+ * The maximum segment size that our SYN announces along a path: what a packet carries besides the fixed headers
+ * (RFC 9293 section 3.7.1).
+ */
 export function announcedSegmentBytes(path: Path): number {
   return Math.min(65535, path.nic.mtu - path.network.fixedHeaderBytes - minimumHeaderBytes);
 }

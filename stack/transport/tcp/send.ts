@@ -198,7 +198,10 @@ export class Sender extends SendState {
     return !forward.wantsNew;
   }
 
-  /** Sends the next lost segment again and returns whether it could; null when none is lost. */
+  /**
+   * Sends the next lost segment again and returns whether it could; null when none is lost. A window that has shrunk
+   * does not hold it back (RFC 9293 section 3.8.6), unless it is closed.
+   */
   #retransmitNext(now: number): boolean | null {
     const scoreboard = this.scoreboard;
     const lost = scoreboard.firstToRetransmit();
@@ -218,7 +221,10 @@ export class Sender extends SendState {
     return true;
   }
 
-  /** Sends the next new segment and returns whether it could. */
+  /**
+   * Sends the next new segment and returns whether it could: as large a one as possible (RFC 9293 section 3.9.1.2), and
+   * none beyond the window that there is now (section 3.8.6).
+   */
   #sendNextNew(now: number): boolean {
     const unsent = this.unsent;
     if (unsent === 0 && !(this.finQueued && !this.finSent)) return false;
@@ -266,6 +272,7 @@ export class Sender extends SendState {
     const last = length === this.unsent;
     const fin = last && this.finQueued && !this.finSent && (length === 0 || this.windowLeft > length);
     let flags: number = Flag.ack;
+    // RFC 9293 section 3.9.1.2: where SEND knows no PUSH, the last segment says PSH (MUST-61), and no other (SHLD-27).
     if (last && length > 0) flags |= Flag.psh;
     if (fin) flags |= Flag.fin;
     this.sndNxt = add(sequence, length + (fin ? 1 : 0));

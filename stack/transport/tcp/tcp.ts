@@ -169,7 +169,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     return this.#activeOpen.connect(request, this.#merge(request.settings));
   }
 
-  /** As {@linkcode TcpUserCalls.listen}. */
+  /** As {@linkcode TcpUserCalls.listen}: RFC 9293 section 3.9.1.1 has it change no other connection. */
   listen(request: ListenRequest): Listener {
     const { address, port } = request.local;
     const settings = this.#merge(request.settings);
@@ -298,7 +298,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     packet.release();
   }
 
-  /** As {@linkcode TransportProtocol.control}. */
+  /** As {@linkcode TransportProtocol.control}: errors reach their connection (RFC 9293 section 3.9.2.2). */
   control(event: ErrorEvent): void {
     const { packet } = event;
     const { view, transportAt } = packet;
