@@ -17,10 +17,26 @@ import {
 import { type Relaxation, relaxations } from "../tests/drill/interpreter/match.ts";
 import { parseDefinition } from "../tests/drill/interpreter/parse_script.ts";
 import { formatResult, formatSummary, Tally } from "../tests/drill/interpreter/report.ts";
-import { settingNames } from "../tests/drill/interpreter/profile.ts";
+import { Profile, settingNames } from "../tests/drill/interpreter/profile.ts";
 import { type RunOptions, runScript } from "../tests/drill/interpreter/runner.ts";
 import { capturePath, findScripts } from "../tests/drill/interpreter/script_files.ts";
 import { wholeNumber } from "./values.ts";
+
+/** Settings of the stack, each of which it has. */
+function settings(help: string): Option<readonly (readonly [name: string, value: string])[]> {
+  const option = pairs(help);
+  return {
+    ...option,
+    parse: (text) => {
+      const given = option.parse(text);
+      const unknown = given.find(([name, value]) => !new Profile().set(name, value));
+      if (unknown !== undefined) {
+        throw new InvalidValue(`there is no setting ${unknown.join("=")}, --settings lists all`);
+      }
+      return given;
+    },
+  };
+}
 
 /** An option whose values are `NAME=VALUE`, any number of times. */
 function pairs(help: string): Option<readonly (readonly [name: string, value: string])[]> {
@@ -62,7 +78,7 @@ const options = {
       return text === "ipv4" ? 4 as const : 6 as const;
     },
   },
-  set: pairs("Start the stack with a setting, by its name in sysctl or one of this program's (see --settings)"),
+  set: settings("Start the stack with a setting, by its name in sysctl or one of this program's (see --settings)"),
   define: pairs("Define a name for #ifdef and in place of values (default: STANDARD)"),
   strict_segments: toggle("Do not join several segments to match one longer one"),
   pcap: {

@@ -65,6 +65,8 @@ Deno.test("the program refuses what makes no sense in one line", async () => {
       [[], "Give the scripts to run, or directories of them"],
       [["--ignore=speed", "x"], 'Cannot use "speed" for --ignore: give some of options'],
       [["--ip", "ipx", "x"], 'Cannot use "ipx" for --ip: give ipv4 or ipv6'],
+      [["--set", "speed=1", "x"], 'Cannot use "speed=1" for --set: there is no setting speed=1, --settings lists all'],
+      [["--set", "system=mine", "x"], 'Cannot use "system=mine" for --set: there is no setting system=mine'],
     ] as const
   ) {
     const { code, errors } = await runDrill(...args);
@@ -72,4 +74,14 @@ Deno.test("the program refuses what makes no sense in one line", async () => {
   }
   const { code, errors } = await runDrill("/nowhere");
   assertEquals([code, errors], [1, 'drill: Cannot read "/nowhere": give a script, or a directory of scripts\n']);
+  const empty = await Deno.makeTempDir();
+  try {
+    const { code, errors } = await runDrill(empty);
+    assertEquals([code, errors], [
+      1,
+      `drill: Cannot find a script in "${empty}": give a directory of files named *.pkt\n`,
+    ]);
+  } finally {
+    await Deno.remove(empty);
+  }
 });

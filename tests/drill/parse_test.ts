@@ -161,6 +161,7 @@ Deno.test("a syntax error names the line, the column and what was expected", () 
   assertEquals(refusal("+0 %{ assert 1"), "x.pkt:1:6 This code is never closed: `}%` is missing");
   assertEquals(refusal("/* never"), "x.pkt:1:1 This comment is never closed: `*/` is missing");
   assertEquals(refusal("#ifdef A\n+0 close(3) = 0"), "x.pkt:1:1 This block is never closed: `#endif` is missing");
+  assertEquals(refusal("--mtu=1500\n// nothing more"), "x.pkt:2:16 There is no event in this script");
   assertEquals(refusal("#endif"), "x.pkt:1:1 `#endif` without `#ifdef`");
   assertEquals(refusal("+.2~+.1 > . 1:1(0)"), "x.pkt:1:8 This range of time ends before it begins");
   assertEquals(refusal("+0...0.1 > . 1:1(0) ack 1"), "x.pkt:1:26 Only a call can last from one time to another");

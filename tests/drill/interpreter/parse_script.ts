@@ -46,6 +46,7 @@ export function parseScript(text: string, path: string, definitions: ReadonlyMap
     if (option[1] === "define") own.set(...parseDefinition(value));
     else options.set(option[1]!, value);
   }
+  if (events.length === 0) throw scanner.error("There is no event in this script");
   return { options, definitions: own, events };
 }
 

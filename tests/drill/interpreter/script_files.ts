@@ -10,15 +10,22 @@ const suffix = ".pkt";
 /**
  * The scripts that `operands` name, in order: files as they are given, and all scripts below directories.
  *
- * @throws {Error} If there is nothing of that name.
+ * @throws {Error} If there is nothing of that name, or no script in a directory.
  */
 export async function findScripts(operands: readonly string[]): Promise<string[]> {
   const scripts: string[] = [];
   for (const operand of operands) {
     const found = await Deno.stat(operand).catch(() => null);
     if (found === null) throw new Error(`Cannot read "${operand}": give a script, or a directory of scripts`);
-    if (found.isDirectory) scripts.push(...await scriptsBelow(operand.replace(/\/+$/, "")));
-    else scripts.push(operand);
+    if (!found.isDirectory) {
+      scripts.push(operand);
+      continue;
+    }
+    const below = await scriptsBelow(operand.replace(/\/+$/, ""));
+    if (below.length === 0) {
+      throw new Error(`Cannot find a script in "${operand}": give a directory of files named *.pkt`);
+    }
+    scripts.push(...below);
   }
   return scripts;
 }
