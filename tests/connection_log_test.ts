@@ -195,6 +195,16 @@ Deno.test("a probe of a closed window is marked as one, and is no retransmission
   assertEquals(sent.filter(({ data }) => data.retransmission === true), []);
 });
 
+Deno.test("what does not end a connection is reported, and nothing else of it is", async () => {
+  // The link fails for longer than three retransmissions of a segment take, and carries on.
+  const outages = [{ from: 200, until: 8000 }];
+  const world = new World({ seed: 1, impairments: { delay: 20, rate: 1_000_000, outages } });
+  const { events } = await logTransfer(world, { bytes: 100_000 });
+  const reports = named(events, "tcp:connection_reported");
+  assertEquals(reports.map(({ data }) => data), [{ report: "The peer has not answered 3 retransmissions" }]);
+  assert(reports[0]!.time > 1000);
+});
+
 Deno.test("a refused connection ends with the reason", async () => {
   const world = new World({ seed: 1 });
   const lines: string[] = [];

@@ -29,7 +29,8 @@ export interface KeepAliveOptions {
  *   on `writable` after `readable` has ended, and the other way round;
  * - aborting `writable` resets the connection, so that the peer cannot take a part for the whole.
  *
- * Urgent data (RFC 9293 section 3.8.5) are delivered in their place among the others, as RFC 6093 recommends.
+ * Urgent data (RFC 9293 section 3.8.5) are delivered in their place among the others, as RFC 6093 recommends;
+ * `info().receiveUrgent` says how many are still to be read.
  */
 export class TcpConn implements Deno.TcpConn {
   readonly #connection: UserConnection;
