@@ -108,6 +108,10 @@ export const constants: Readonly<Record<string, number>> = {
   TCPI_OPT_ECN: 8,
   TCPI_OPT_ECN_SEEN: 16,
   TCPI_OPT_SYN_DATA: 32,
+  IP_PMTUDISC_DONT: 0,
+  IP_PMTUDISC_WANT: 1,
+  IP_PMTUDISC_DO: 2,
+  IP_PMTUDISC_PROBE: 3,
   True: 1,
   False: 0,
   NULL: 0,
@@ -150,5 +154,5 @@ export const optionNames: Readonly<Record<string, Readonly<Record<number, string
     23: "TCP_FASTOPEN",
     25: "TCP_NOTSENT_LOWAT",
   },
-  SOL_IP: { 1: "IP_TOS", 2: "IP_TTL", 10: "IP_MTU_DISCOVER", 14: "IP_MTU" },
+  SOL_IP: { 1: "IP_TOS", 2: "IP_TTL", 10: "IP_MTU_DISCOVER", 14: "IP_MTU", 15: "IP_FREEBIND" },
 };

@@ -176,7 +176,7 @@ export class Packets {
     view.setUint8(1, code);
     view.setUint32(4, spec.mtu ?? 0);
     if (quoted !== null) {
-      const flow = this.#inboundFlow(null);
+      const flow = quoted.protocol === "udp" && this.#datagrams !== null ? this.#datagrams : this.#inboundFlow(null);
       const inner = new DataView(bytes.buffer, 8);
       const protocol = quoted.protocol === "tcp" ? Protocol.tcp : Protocol.udp;
       const length = quoted.length + (quoted.protocol === "tcp" ? 20 : 8);

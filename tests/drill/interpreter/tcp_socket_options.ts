@@ -91,6 +91,8 @@ const withoutEffect = new Set([
   "SO_RCVTIMEO",
   "SO_SNDTIMEO",
   "IPV6_V6ONLY",
+  "IP_FREEBIND",
+  "IP_MTU_DISCOVER",
   "TCP_FUNCTION_BLK",
   "TCP_LOG",
   "TCP_NOTSENT_LOWAT",
