@@ -1,5 +1,5 @@
 /**
- * Every TCP segment and state change as lines of the log.
+ * Every TCP segment, state change and report as lines of the log.
  *
  * @module
  */
@@ -35,5 +35,10 @@ export class SegmentLog implements TcpTrace {
   state({ local, remote }: UserConnection, from: State, to: State): void {
     const flow = `${formatEndpoint(local)} - ${formatEndpoint(remote)}`;
     this.#logger.debug(`${flow} ${stateName(from)} -> ${stateName(to)}`);
+  }
+
+  /** Logs what has happened without ending the connection. */
+  report({ local, remote }: UserConnection, report: string): void {
+    this.#logger.debug(`${formatEndpoint(local)} - ${formatEndpoint(remote)} ${report}`);
   }
 }
