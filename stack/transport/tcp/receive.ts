@@ -280,7 +280,6 @@ export class Receiver {
 
   /** Whether reading has made so much room that the peer should hear of it now (RFC 9293 section 3.8.6.2.2). */
   get windowUpdateDue(): boolean {
-    if (this.finReached) return false;
     const wanted = this.#wantedEdge(this.windowScale);
     return this.#worthAnnouncing(wanted) && this.window < this.#limit / 2;
   }
