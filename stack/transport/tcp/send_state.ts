@@ -7,7 +7,7 @@
 
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
 import type { CongestionControl, CongestionControlFactory } from "./congestion/control.ts";
-import { CongestionWindow } from "./congestion/control.ts";
+import { CongestionWindow, initialWindow } from "./congestion/control.ts";
 import { minimumHeaderBytes } from "./header.ts";
 import { Measure, newMeasures } from "./measures.ts";
 import type { Flight, FlyingSender, SpareFlights } from "./flight.ts";
@@ -245,10 +245,14 @@ export abstract class SendState implements FlyingSender {
     const fresh = this.sndUna === this.initialSequence;
     this.segmentBytes = segmentBytes;
     if (fresh) return this.window.restart(segmentBytes);
-    // RFC 5681 section 3.1: as many smaller segments as there were large ones, not a burst of more.
-    const ratio = segmentBytes / this.window.segmentBytes;
-    if (ratio < 1) this.window.size = Math.max(Math.floor(ratio * this.window.size), segmentBytes);
-    this.window.segmentBytes = segmentBytes;
+    // RFC 5681 section 3.1: as many smaller segments as there were large ones, and no burst of more; but an initial
+    // window is none.
+    const { window } = this;
+    const ratio = segmentBytes / window.segmentBytes;
+    if (ratio < 1) {
+      window.size = Math.min(window.size, Math.max(Math.floor(ratio * window.size), initialWindow(segmentBytes)));
+    }
+    window.segmentBytes = segmentBytes;
   }
 
   /** An acknowledgement has said that `bytes` more have arrived. */
