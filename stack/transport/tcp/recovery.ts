@@ -1,7 +1,5 @@
 /**
- * Loss recovery: the states that a connection goes through when segments are missing, how much may be sent meanwhile
- * (proportional rate reduction, RFC 6937 and its successor), probes of the tail (RFC 8985 section 7), and taking all
- * of it back when the loss was none (Eifel, RFC 3522 and 4015; DSACK, RFC 3708; F-RTO, RFC 5682).
+ * Loss recovery: the states that a connection goes through when segments are missing, and what the window is meanwhile.
  *
  * @module
  */
@@ -11,8 +9,11 @@ import type { Acknowledgement } from "./acknowledgement.ts";
 import { type AckSample, Congestion, type CongestionControl, type CongestionWindow } from "./congestion/control.ts";
 import { Finding, ForwardRto, mostNewSegments } from "./forward_rto.ts";
 import { duplicateThreshold, Rack } from "./rack.ts";
+import { RateReduction } from "./rate_reduction.ts";
 import type { RttEstimator } from "./rtt.ts";
 import { Mark, type Scoreboard } from "./scoreboard.ts";
+import { TailProbe, tailProbeDelay } from "./tail_probe.ts";
+import { Undo, Verification } from "./undo.ts";
 
 /** Where loss recovery stands. */
 export const RecoveryState = {
@@ -32,12 +33,6 @@ export type RecoveryState = (typeof RecoveryState)[keyof typeof RecoveryState];
 /** Names of the states for people, by value. */
 export const recoveryStateNames = ["open", "disorder", "recovery", "loss"] as const;
 
-/** When the tail is probed while the round-trip time is unknown, in milliseconds (RFC 8985 section 7.2). */
-const tailProbeDelayUnmeasured = 1000;
-
-/** What is allowed for the peer's and our own timers when its ACK need not be delayed, in milliseconds. */
-const tailProbeSlack = 2;
-
 /** A sending half, as far as its losses are repaired. */
 export interface RepairedSender {
   /** The round-trip estimator. */
@@ -56,13 +51,13 @@ export class LossRecovery {
   readonly rack: Rack;
   /** Finds out whether a time-out was spurious. */
   readonly forward: ForwardRto = new ForwardRto();
+  /** Asks for an acknowledgement of the last data. */
+  readonly tailProbe: TailProbe = new TailProbe();
   /** What became of the one segment that was larger than the path is known to carry (RFC 4821 section 7.3). */
   sizeProbe: "none" | "sent" | "lost" = "none";
   #sizeProbeEnd = 0;
   /** When RACK wants to look again, in milliseconds of the clock; Infinity when it need not. */
   reorderingDeadline: number = Infinity;
-  /** Whether a tail loss probe is in the network, unanswered. */
-  tailProbeOutstanding: boolean = false;
 
   readonly #scoreboard: Scoreboard;
   #sender: RepairedSender;
@@ -73,27 +68,12 @@ export class LossRecovery {
   /** Whether nothing behind the point has been acknowledged: duplicate ACKs may come from the recovery itself. */
   #guarded = false;
 
-  #prrDelivered = 0;
-  #prrOut = 0;
-  #prrFlight = 0;
+  readonly #reduction = new RateReduction();
+  readonly #undo = new Undo();
 
   /** Whether a congestion mark has been answered, and SND.NXT at that time. */
   #marked = false;
   #markedUntil = 0;
-
-  #tailProbeEnd = 0;
-  #tailProbeRetransmitted = false;
-
-  #undoPossible = false;
-  #undoWindow = 0;
-  #undoThreshold = 0;
-  /** When the first segment was sent again in this recovery; -1 before that. */
-  #firstRetransmissionAt = -1;
-  /** Retransmissions of this recovery that the peer has not reported as duplicates. */
-  #undoRetransmissions = 0;
-  /** After the recovery: the sequence number whose acknowledgement ends a round trip; and how many are to end still. */
-  #undoUntil = 0;
-  #undoRounds = 0;
 
   /** Works on what `sender` has in the network. */
   constructor(scoreboard: Scoreboard, sender: RepairedSender) {
@@ -117,8 +97,8 @@ export class LossRecovery {
 
   /** Whether nothing is known that would matter once nothing is in the network. */
   get atRest(): boolean {
-    return this.state === RecoveryState.open && this.sizeProbe === "none" && !this.tailProbeOutstanding &&
-      !this.#guarded && !this.#undoPossible && this.rack.atRest;
+    return this.state === RecoveryState.open && this.sizeProbe === "none" && !this.tailProbe.outstanding &&
+      !this.#guarded && !this.#undo.possible && this.rack.atRest;
   }
 
   get #control(): CongestionControl {
@@ -145,17 +125,14 @@ export class LossRecovery {
     const { now, sndUna, sndNxt } = sample;
     const scoreboard = this.#scoreboard;
     if (ack.duplicateReported) this.#duplicateReported(ack, sndUna, sndNxt);
-    if (this.tailProbeOutstanding) this.#tailProbeAnswered(ack, sample);
-    this.#detectUndo(ack, echo, sndUna);
-    if (this.state === RecoveryState.loss && this.#undoPossible) this.#askForward(ack, sndUna);
+    if (this.tailProbe.answered(ack, sndUna)) this.#tailProbeRepaired(sample);
+    if (this.recovering) this.#verify(ack, echo, sndUna);
+    if (this.state === RecoveryState.loss && this.#undo.possible) this.#askForward(ack, sndUna);
     else this.forward.stop();
     if (this.recovering && notBefore(sndUna, this.#point)) this.#leave(sndNxt);
     if (!this.recovering) {
       if (this.#guarded && after(sndUna, this.#point)) this.#guarded = false;
-      if (this.#undoPossible && after(sndUna, this.#undoUntil)) {
-        this.#undoPossible = --this.#undoRounds > 0;
-        this.#undoUntil = sndNxt;
-      }
+      this.#undo.age(sndUna, sndNxt);
     }
 
     const toRepair = scoreboard.lost - scoreboard.retransmitted;
@@ -214,7 +191,7 @@ export class LossRecovery {
       // RFC 5682 section 2.1, step 1: nothing else has been sent again.
       if (this.state < RecoveryState.recovery) this.forward.begin();
       else this.forward.stop();
-      this.#rememberForUndo();
+      this.#undo.remember(this.#window);
       this.#reduceThreshold(scoreboard.outstanding, sample.now);
     } else this.forward.interrupted();
     this.#control.timedOut(this.#window, sample.now);
@@ -230,7 +207,7 @@ export class LossRecovery {
     this.#repairUntil(sample.sndNxt);
     this.state = RecoveryState.loss;
     this.reorderingDeadline = Infinity;
-    this.tailProbeOutstanding = false;
+    this.tailProbe.forget();
   }
 
   /**
@@ -249,10 +226,10 @@ export class LossRecovery {
     if (!some) return;
     this.#repairUntil(scoreboard.end(scoreboard.count - 1));
     this.state = RecoveryState.loss;
-    this.#undoPossible = false;
+    this.#undo.possible = false;
     this.forward.stop();
     this.reorderingDeadline = Infinity;
-    this.tailProbeOutstanding = false;
+    this.tailProbe.forget();
   }
 
   /** The segment before `sndNxt` is larger than the path is known to carry. */
@@ -276,26 +253,14 @@ export class LossRecovery {
 
   /** Bytes have been sent, for the first time or again. */
   sent(bytes: number, again: boolean, now: number): void {
-    if (this.state === RecoveryState.recovery) this.#prrOut += bytes;
-    if (!again || !this.recovering) return;
-    if (this.#firstRetransmissionAt < 0) this.#firstRetransmissionAt = now;
-    this.#undoRetransmissions++;
+    if (this.state === RecoveryState.recovery) this.#reduction.sent(bytes);
+    if (again && this.recovering) this.#undo.retransmitted(now);
   }
 
   /** When to probe the tail, in milliseconds from now; Infinity when it is not to be probed (RFC 8985 section 7.2). */
   tailProbeDelay(maximumAckDelay: number): number {
-    if (this.recovering || this.tailProbeOutstanding || this.#scoreboard.sacked > 0) return Infinity;
-    if (!this.#rtt.measured) return tailProbeDelayUnmeasured;
-    const delay = 2 * this.#rtt.smoothed;
-    const single = this.#scoreboard.count === 1;
-    return delay + (single ? maximumAckDelay : tailProbeSlack);
-  }
-
-  /** A tail loss probe has been sent: a new segment, or the last one again. */
-  tailProbeSent(sndNxt: number, again: boolean): void {
-    this.tailProbeOutstanding = true;
-    this.#tailProbeEnd = sndNxt;
-    this.#tailProbeRetransmitted = again;
+    if (this.recovering || this.tailProbe.outstanding || this.#scoreboard.sacked > 0) return Infinity;
+    return tailProbeDelay(this.#rtt, this.#scoreboard.count === 1, maximumAckDelay);
   }
 
   #detectByRack(now: number): void {
@@ -324,14 +289,13 @@ export class LossRecovery {
    * is no longer among what is out: it was in the network when the loss happened.
    */
   #enterRecovery(sample: AckSample, delivered: number, advanced: number): void {
-    this.#rememberForUndo();
+    this.#undo.remember(this.#window);
     const { outstanding, sacked } = this.#scoreboard;
     this.#reduceThreshold(outstanding + advanced, sample.now);
     this.#repairUntil(sample.sndNxt);
-    this.#prrDelivered = this.#prrOut = 0;
     // What was delivered before does not count as delivered in this recovery (the successor of RFC 6937 says so).
-    this.#prrFlight = Math.max(outstanding - sacked + delivered, 1);
-    this.tailProbeOutstanding = false;
+    this.#reduction.begin(outstanding - sacked + delivered);
+    this.tailProbe.forget();
     this.state = RecoveryState.recovery;
   }
 
@@ -346,25 +310,15 @@ export class LossRecovery {
     this.#guarded = true;
   }
 
-  /** RFC 6937 section 3: what leaves the network decides what may enter it, until the threshold is reached. */
   #reduceProportionally(delivered: number, advanced: boolean, lostMore: boolean, selective: boolean): void {
     const window = this.#window;
-    const segment = window.segmentBytes;
-    const inFlight = this.#scoreboard.inFlight;
-    const threshold = window.slowStartThreshold;
-    this.#prrDelivered += delivered;
-    let allowance: number;
-    if (inFlight > threshold) {
-      allowance = Math.ceil(this.#prrDelivered * threshold / this.#prrFlight) - this.#prrOut;
-    } else {
-      allowance = Math.max(this.#prrDelivered - this.#prrOut, delivered);
-      // A slow start is safe only while the repair makes progress and nothing else is found lost.
-      if (advanced && !lostMore) allowance += segment;
-      allowance = Math.min(allowance, threshold - inFlight);
-    }
+    const { segmentBytes, slowStartThreshold } = window;
+    const { inFlight } = this.#scoreboard;
+    const safe = advanced && !lostMore;
+    const allowance = this.#reduction.allowance(delivered, inFlight, slowStartThreshold, segmentBytes, safe);
     // The first retransmission is sent at once, and without SACK the next with each partial ACK (RFC 6582).
-    if (this.#prrOut === 0 || (!selective && advanced)) allowance = Math.max(allowance, segment);
-    window.size = inFlight + Math.max(allowance, 0);
+    const least = this.#reduction.untouched || (!selective && advanced) ? segmentBytes : 0;
+    window.size = inFlight + Math.max(allowance, least);
   }
 
   #leave(sndNxt: number): void {
@@ -374,30 +328,14 @@ export class LossRecovery {
     }
     this.state = RecoveryState.open;
     this.rack.recovered();
-    // The report that the last retransmissions were duplicates takes a round trip longer than the recovery, and another
-    // acknowledgement may overtake it.
-    this.#undoUntil = sndNxt;
-    this.#undoRounds = 2;
+    this.#undo.repaired(sndNxt);
   }
 
-  #rememberForUndo(): void {
-    this.#undoPossible = true;
-    this.#undoWindow = this.#window.size;
-    this.#undoThreshold = this.#window.slowStartThreshold;
-    this.#firstRetransmissionAt = -1;
-    this.#undoRetransmissions = 0;
-  }
-
-  /**
-   * Eifel detection (RFC 3522): the first acknowledgement of progress answers a segment that was sent before the first
-   * retransmission, so the original had arrived.
-   */
-  #detectUndo(ack: Acknowledgement, echo: number, sndUna: number): void {
-    if (!this.recovering || !this.#undoPossible || ack.advanced === 0) return;
-    if (echo >= 0 && this.#firstRetransmissionAt >= 0 && ack.retransmissionAcked) {
-      // Timestamps are whole milliseconds.
-      if (echo < Math.floor(this.#firstRetransmissionAt)) this.#undo(sndUna);
-      else this.#undoPossible = this.#undoRetransmissions > 0 && this.state === RecoveryState.recovery;
+  #verify(ack: Acknowledgement, echo: number, sndUna: number): void {
+    const verification = this.#undo.verify(ack, echo);
+    if (verification === Verification.spurious) this.#takeBack(sndUna);
+    else if (verification === Verification.needed) {
+      this.#undo.possible = this.#undo.reportsAwaited && this.state === RecoveryState.recovery;
     }
   }
 
@@ -405,7 +343,7 @@ export class LossRecovery {
     const finding = this.forward.acknowledged(ack, sndUna, this.#point);
     if (finding === Finding.spurious) {
       this.rack.misled();
-      this.#undo(sndUna);
+      this.#takeBack(sndUna);
     } else if (finding === Finding.genuine) {
       // RFC 5682 section 2.1, step 3a: room for the new segments that are out, and for one that was lost.
       this.#window.size = (mostNewSegments + 1) * this.#window.segmentBytes;
@@ -414,42 +352,23 @@ export class LossRecovery {
 
   #duplicateReported(ack: Acknowledgement, sndUna: number, sndNxt: number): void {
     this.rack.duplicateReported(sndUna, sndNxt);
-    // RFC 3708: when every retransmission turned out to be a duplicate, none had been needed.
-    if (!this.#undoPossible || this.#undoRetransmissions === 0) return;
-    if (after(ack.duplicateEnd, this.#point)) return;
-    if (--this.#undoRetransmissions === 0) this.#undo(sndUna);
+    if (!after(ack.duplicateEnd, this.#point) && this.#undo.duplicateReported()) this.#takeBack(sndUna);
   }
 
-  /** RFC 4015 section 3: restores the window, without a burst: it is sent into as ACKs come. */
-  #undo(sndUna: number): void {
+  /** The loss was none. */
+  #takeBack(sndUna: number): void {
     const scoreboard = this.#scoreboard;
-    this.#window.size = Math.max(this.#window.size, this.#undoWindow);
-    this.#window.slowStartThreshold = Math.max(this.#window.slowStartThreshold, this.#undoThreshold);
-    this.#window.afterTimeout = false;
+    this.#undo.restore(this.#window);
     this.#control.undone();
     for (let index = 0; index < scoreboard.count; index++) {
       if (scoreboard.has(index, Mark.lost)) scoreboard.mark(index, 0, Mark.lost | Mark.retransmitted);
     }
-    this.#undoPossible = false;
     if (this.recovering) this.#point = sndUna;
     this.state = scoreboard.sacked > 0 ? RecoveryState.disorder : RecoveryState.open;
   }
 
-  /**
-   * RFC 8985 section 7.4.2: whether the probe repaired a loss, which is congestion like any other. That all has
-   * arrived says nothing yet: the original may have been on its way. A report of the duplicate, or another plain ACK
-   * for it, says that it was; progress beyond says that there was none.
-   */
-  #tailProbeAnswered(ack: Acknowledgement, sample: AckSample): void {
-    if (before(sample.sndUna, this.#tailProbeEnd)) return;
-    if (!this.#tailProbeRetransmitted) this.tailProbeOutstanding = false;
-    else if (ack.duplicateReported && ack.duplicateEnd === this.#tailProbeEnd) this.tailProbeOutstanding = false;
-    else if (after(sample.sndUna, this.#tailProbeEnd)) this.#tailProbeRepaired(sample);
-    else if (ack.advanced === 0 && !ack.sackedMore) this.tailProbeOutstanding = false;
-  }
-
+  /** The tail probe repaired a loss, which is congestion like any other. */
   #tailProbeRepaired(sample: AckSample): void {
-    this.tailProbeOutstanding = false;
     if (this.recovering) return;
     this.#reduceThreshold(this.#window.size, sample.now);
     this.#window.size = Math.min(this.#window.size, this.#window.slowStartThreshold);

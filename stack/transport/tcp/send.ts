@@ -125,7 +125,7 @@ export class Sender extends SendState {
     const length = Math.min(this.unsent, this.segmentBytes, this.windowLeft);
     if (length > 0) {
       this.#sendNew(length, now);
-      this.recovery.tailProbeSent(this.sndNxt, false);
+      this.recovery.tailProbe.sent(this.sndNxt, false);
       return;
     }
     let last = this.scoreboard.count - 1;
@@ -139,7 +139,7 @@ export class Sender extends SendState {
       last++;
     }
     this.#retransmit(last, now);
-    this.recovery.tailProbeSent(this.sndNxt, true);
+    this.recovery.tailProbe.sent(this.sndNxt, true);
   }
 
   /**

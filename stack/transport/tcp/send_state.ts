@@ -165,7 +165,7 @@ export abstract class SendState implements FlyingSender {
 
   /** Whether an acknowledgement matters to loss recovery even when it brings nothing new. */
   get awaitsRepair(): boolean {
-    return this.#flight !== null && (this.#flight.recovery.recovering || this.#flight.recovery.tailProbeOutstanding);
+    return this.#flight !== null && (this.#flight.recovery.recovering || this.#flight.recovery.tailProbe.outstanding);
   }
 
   /** Whether what was sent has arrived in another order. */
