@@ -36,6 +36,8 @@ export interface BridgeConnectOptions extends Omit<WireOptions, "medium" | "addr
  *
  * @example Two stacks and a TAP device on one link
  * ```ts ignore
+ * import { Bridge, openTap, Stack } from "@tapstack/tapstack";
+ *
  * await using bridge = new Bridge();
  * bridge.add(openTap({ hostAddresses: ["10.0.0.1/24"] }));
  * const [left, right] = [new Stack(), new Stack()];

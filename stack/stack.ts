@@ -262,7 +262,8 @@ export class Stack implements AsyncDisposable {
    * ```ts ignore
    * stack.attach(device, { addresses: ["10.0.0.1/24"], promiscuous: true, spoofing: true });
    * stack.forwardTcp(async (request) => {
-   *   using outside = await Deno.connect(request.localAddr);
+   *   const { hostname, port } = request.localAddr;
+   *   using outside = await Deno.connect({ hostname, port });
    *   const inside = await request.accept();
    *   await Promise.all([inside.readable.pipeTo(outside.writable), outside.readable.pipeTo(inside.writable)]);
    * });
