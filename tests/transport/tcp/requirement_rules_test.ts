@@ -90,6 +90,21 @@ tcpTest("RST in SYN-RECEIVED: who opened the connection hears that it was refuse
   assertEquals(t.notes.failure?.name, "ConnectionRefused");
 });
 
+tcpTest("options are read at any alignment, with whatever padding (RFC 9293 3.1: MUST-64)", (t) => {
+  const paddings = ["", "nop,", "nop,nop,", "nop,nop,nop,"];
+  for (const [index, padding] of paddings.entries()) {
+    t.peerPort = 5000 + index;
+    t.listen().receives(`S 0:0(0) win 1000 <${padding}mss 1001,${padding}wscale 3,TS val 77 ecr 0,sackOK>`).takeSent();
+    t.receives(". 1:1(0) ack 1 win 100 <TS val 78 ecr 0>");
+    t.connection = t.listener!.accept()!;
+    const { peerMss, sendWindow, timestamps, selectiveAcknowledgements } = t.connection.info();
+    assertEquals([peerMss, sendWindow, timestamps, selectiveAcknowledgements], [1001, 800, true, true]);
+    t.connection.abort();
+    t.listener!.close();
+    t.takeSent();
+  }
+});
+
 tcpTest("RST may carry data (RFC 9293 3.5.3: SHLD-2)", (t) => {
   t.accept(plain).receives("R. 1:11(10) ack 1");
   assertEquals([t.notes.failure?.name, t.connection.receivable], ["ConnectionReset", 0]);
