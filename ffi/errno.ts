@@ -19,6 +19,7 @@ export const Errno = {
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
+  ENOSYS: 38,
   EBADFD: 77,
   EMSGSIZE: 90,
   EOPNOTSUPP: 95,

@@ -11,6 +11,14 @@
 export interface LibcCalls {
   /** open(2) of a path that ends in a zero byte. */
   open(path: BufferSource, flags: number): number;
+  /** openat(2) of a path that ends in a zero byte, seen from a directory. */
+  openat(directory: number, path: BufferSource, flags: number): number;
+  /** fsopen(2); null before version 2.36 of the library. */
+  readonly fsopen: ((filesystem: BufferSource, flags: number) => number) | null;
+  /** fsconfig(2) of a command that takes nothing else; null before version 2.36 of the library. */
+  readonly fsconfig: ((context: number, command: number, key: null, value: null, auxiliary: number) => number) | null;
+  /** fsmount(2); null before version 2.36 of the library. */
+  readonly fsmount: ((context: number, flags: number, attributes: number) => number) | null;
   /** close(2) */
   close(descriptor: number): number;
   /** read(2) */
@@ -53,6 +61,10 @@ export interface LibcCalls {
 const table = {
   __errno_location: { parameters: [], result: "pointer" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
+  openat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  fsopen: { parameters: ["buffer", "u32"], result: "i32", optional: true },
+  fsconfig: { parameters: ["i32", "u32", "buffer", "buffer", "i32"], result: "i32", optional: true },
+  fsmount: { parameters: ["i32", "u32", "u32"], result: "i32", optional: true },
   close: { parameters: ["i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u32"], result: "i32" },

@@ -83,7 +83,7 @@ const mostQueues = 256;
  * @throws {Deno.errors.NotCapable} If the program was started without `--allow-ffi`.
  */
 export function openTapQueues(options: TapQueuesOptions): TapQueues {
-  const { queues: count, up = true, offload = true } = options;
+  const { queues: count, up = true, offload = true, receiveThread = false } = options;
   if (!Number.isInteger(count) || count < 1 || count > mostQueues) {
     throw new RangeError(`Cannot open ${count} queues: give a whole number from 1 to ${mostQueues}`);
   }
@@ -93,7 +93,7 @@ export function openTapQueues(options: TapQueuesOptions): TapQueues {
     devices.push(first);
     const { name, address } = first;
     for (let index = 1; index < count; index++) {
-      devices.push(openTapWith(IFF_MULTI_QUEUE, { name, mac: address!, offload, up: false }));
+      devices.push(openTapWith(IFF_MULTI_QUEUE, { name, mac: address!, offload, receiveThread, up: false }));
     }
     const host = new HostInterface(name);
     // Only now that all queues are there: the kernel deals out the flows by their number.
