@@ -15,6 +15,7 @@ import { errorLine, ExitCode } from "../cli.ts";
 import { type ControlValues, openControl } from "../control/server.ts";
 import { Interruption } from "../interruption.ts";
 import { serverCertificate } from "./certificate.ts";
+import { Newcomers } from "./newcomers.ts";
 import { Presence } from "./presence.ts";
 import { TokenStore } from "./token_store.ts";
 import { describeTun } from "./tun.ts";
@@ -68,6 +69,8 @@ export async function runServer(values: ServerValues, logger: Logger): Promise<n
     const port = await listen(http, values);
     const [opened, presence] = openHub(changes, values, own, peer);
     await using hub = opened;
+    using newcomers = new Newcomers(hub.timers);
+    http.on("connection", newcomers.watch);
     const server = new TunnelServer({
       hub,
       gateway: own,
@@ -76,8 +79,15 @@ export async function runServer(values: ServerValues, logger: Logger): Promise<n
       logger,
       admit: (token) => store.admit(token, pool),
     });
-    http.on("upgrade", server.upgrade);
-    const describe = () => ({ role: "server", ...server.snapshot(), tun: describeTun(hub.uplink.name) });
+    http.on("upgrade", (request, socket, head) => {
+      if (server.upgrade(request, socket, head)) newcomers.admit(request.socket);
+    });
+    const describe = () => ({
+      role: "server",
+      ...server.snapshot(),
+      tun: describeTun(hub.uplink.name),
+      silentConnections: newcomers.closed,
+    });
     await using _control = await openControl(values.control, { vpn: describe }, logger);
     announce(values, port, fingerprint, hub, own);
     const review = setInterval(() => endInvalid(server, store), reviewInterval);

@@ -11,9 +11,19 @@ import { listControlSockets } from "../control/directory.ts";
 import { formatTable } from "../netstat/tables.ts";
 import type { TunSnapshot } from "./tun.ts";
 
+/** What a running server answers. */
+export interface ServerStatus extends ServerSnapshot {
+  /** What it is. */
+  role: "server";
+  /** Its TUN device. */
+  tun: TunSnapshot;
+  /** Connections that were closed because they did not become tunnels in time. */
+  silentConnections: number;
+}
+
 /** What a running program answers. */
 export type VpnSnapshot =
-  | ({ role: "server"; tun: TunSnapshot } & ServerSnapshot)
+  | ServerStatus
   | ({ role: "client"; server: string; tun?: TunSnapshot } & ClientSnapshot);
 
 /**
@@ -38,7 +48,7 @@ export function formatStatus(snapshots: readonly VpnSnapshot[]): string {
 }
 
 function serverText(
-  { network, interconnect, sessions, drops, refusals, tun }: ServerSnapshot & { tun: TunSnapshot },
+  { network, interconnect, sessions, drops, refusals, tun, silentConnections }: ServerStatus,
 ): string {
   const rows = sessions.map((session) => [
     session.name,
@@ -52,11 +62,11 @@ function serverText(
     reasons(session.drops),
   ]);
   const head = ["Name", "Address", "From", "Since", "RX-Packets", "RX-Bytes", "TX-Packets", "TX-Bytes", "Drops"];
-  const title = `Server of ${network}, ${sessions.length} connected, clients ${
-    interconnect ? "reach" : "do not reach"
-  } each other; drops of ${tun.name}: ${reasons({ ...drops, queueFull: tun.queueDrops }) ?? "none"}; refused: ${
-    reasons(refusals) ?? "none"
-  }`;
+  const title = [
+    `Server of ${network}, ${sessions.length} connected, clients ${interconnect ? "reach" : "do not reach"} each other`,
+    `drops of ${tun.name}: ${reasons({ ...drops, queueFull: tun.queueDrops }) ?? "none"}`,
+    `refused: ${reasons({ ...refusals, silentConnections }) ?? "none"}`,
+  ].join("; ");
   return sessions.length === 0 ? title : `${title}\n${formatTable(head, rows)}`;
 }
 

@@ -97,6 +97,7 @@ Deno.test("the status shows who is connected, what passed, and why packets were 
     drops: { noSuchClient: 1 },
     refusals,
     tun,
+    silentConnections: 6,
   };
   const client = { role: "client" as const, server: "wss://vpn.example/", state: "connecting" as const, lost: 3 };
   const text = formatStatus([{ ...server, sessions: [session] }, { ...client, connection: null }, {
@@ -108,7 +109,7 @@ Deno.test("the status shows who is connected, what passed, and why packets were 
   assertEquals(
     title,
     "Server of 10.1.1.0/24, 1 connected, clients reach each other; drops of tun7: noSuchClient 1, queueFull 8; " +
-      "refused: unknownToken 4, tooManyAttempts 5",
+      "refused: unknownToken 4, tooManyAttempts 5, silentConnections 6",
   );
   assertMatch(head!, /^Name +Address +From +Since +RX-Packets +RX-Bytes +TX-Packets +TX-Bytes +Drops$/);
   assertMatch(

@@ -134,8 +134,11 @@ export class TunnelServer {
     return [...this.#sessions.keys()];
   }
 
-  /** Answers a request for WebSocket: the listener for an HTTP server's event `upgrade`. */
-  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
+  /**
+   * Answers a request for WebSocket: the listener for an HTTP server's event `upgrade`. Returns whether the client was
+   * admitted; whoever was not has been answered, and told to close the connection.
+   */
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): boolean => {
     // Whoever goes away in the middle of the handshake is nobody's loss.
     socket.on("error", () => {});
     if (this.#closed) return refuse(socket, 503, "The server is about to end");
@@ -159,6 +162,7 @@ export class TunnelServer {
     const { text: remote } = source;
     // deno-lint-ignore no-explicit-any -- its declaration wants a Buffer
     this.#webSockets.handleUpgrade(request, socket, head as any, (opened) => this.welcome(opened, admission, remote));
+    return true;
   };
 
   /** Ends a client's session, if it has one. */
@@ -230,7 +234,7 @@ export class TunnelServer {
 }
 
 /** Answers a request for WebSocket with a status and one line of text; `wait` says in how many seconds to come again. */
-function refuse(socket: Duplex, status: number, reason: string, wait: number | null = null): void {
+function refuse(socket: Duplex, status: number, reason: string, wait: number | null = null): false {
   const body = `${reason}\n`;
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
@@ -240,4 +244,5 @@ function refuse(socket: Duplex, status: number, reason: string, wait: number | n
     "connection: close",
   ];
   socket.end(`${lines.join("\r\n")}\r\n\r\n${body}`);
+  return false;
 }
