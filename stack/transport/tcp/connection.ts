@@ -19,6 +19,7 @@ import { ecnSetup } from "./ecn.ts";
 import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
 import { Flag } from "./header.ts";
 import { withNetworkError } from "./reports.ts";
+import { Measure } from "./measures.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentSource } from "./segment_writer.ts";
 import { State } from "./state.ts";
@@ -302,7 +303,7 @@ export class Connection extends ControlBlock
   /** Copies received bytes into `target` and returns how many. */
   receive(target: Uint8Array): number {
     this.context.userCalls++;
-    const length = this.receiver.read(target, this.now, this.sender.rtt.smoothed);
+    const length = this.receiver.read(target, this.now, this.sender.measures[Measure.smoothedRtt]!);
     if (length > 0 && !this.#finished && this.#receiving && this.receiver.windowUpdateDue) this.sendAck();
     return length;
   }

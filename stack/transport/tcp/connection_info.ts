@@ -32,17 +32,17 @@ export interface DescribedConnection extends SegmentSource {
 /** The present values of everything that {@linkcode TcpInfo} tells. */
 export function connectionInfo(connection: DescribedConnection): TcpInfo {
   const { sender, receiver } = connection;
-  const { rtt, window, measures } = sender;
+  const { measures } = sender;
   return {
     state: stateName(connection.state),
-    rtt: rtt.smoothed,
-    rttVariance: rtt.variance,
-    rttMin: rtt.minimum,
-    rttLatest: rtt.latest,
-    rto: rtt.baseTimeout,
-    backoff: rtt.backoff,
-    congestionWindow: Math.floor(window.size),
-    slowStartThreshold: Math.floor(window.slowStartThreshold),
+    rtt: measures[Measure.smoothedRtt]!,
+    rttVariance: measures[Measure.rttVariance]!,
+    rttMin: measures[Measure.minimumRtt]!,
+    rttLatest: measures[Measure.latestRtt]!,
+    rto: measures[Measure.timeout]!,
+    backoff: measures[Measure.backoff]!,
+    congestionWindow: Math.floor(measures[Measure.window]!),
+    slowStartThreshold: Math.floor(measures[Measure.slowStartThreshold]!),
     congestionControl: sender.control.name,
     congestionState: recoveryStateNames[sender.recoveryState],
     bytesInFlight: sender.scoreboard.inFlight,

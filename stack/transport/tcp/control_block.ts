@@ -138,7 +138,7 @@ export abstract class ControlBlock implements Transmitter {
     const { sender, receiver } = this;
     this.#spread(settings);
     sender.limit = settings.sendBufferBytes;
-    sender.rtt.least = settings.minimumTimeout;
+    sender.measures[Measure.leastTimeout] = settings.minimumTimeout;
     if (changes.receiveBufferBytes !== undefined) receiver.maximum = settings.receiveBufferBytes;
     if (changes.quickAcknowledgements !== undefined) receiver.acks.quick = settings.quickAcknowledgements;
     if (changes.congestionControl !== undefined) sender.useControl(controlMaker(this.context, settings)());

@@ -6,10 +6,12 @@
  * @module
  */
 
+import { type CongestionControl, CongestionWindow } from "./congestion/control.ts";
 import { Delivery } from "./delivery.ts";
 import { Pacer } from "./pacing.ts";
 import { LossRecovery, type RepairedSender } from "./recovery.ts";
 import type { RingStorage } from "./ring.ts";
+import { RttEstimator } from "./rtt.ts";
 import { type LossWatcher, Scoreboard } from "./scoreboard.ts";
 import { SendBuffer } from "./send_buffer.ts";
 
@@ -17,13 +19,21 @@ import { SendBuffer } from "./send_buffer.ts";
 const mostSpareFlights = 1024;
 
 /** A sending half, as far as its flight works for it. */
-export interface FlyingSender extends RepairedSender, LossWatcher {
+export interface FlyingSender extends LossWatcher {
+  /** Payload bytes of a full segment. */
+  readonly segmentBytes: number;
+  /** The congestion control algorithm. */
+  readonly control: CongestionControl;
   /** Its numbers that are no whole numbers. */
   readonly measures: number[];
 }
 
 /** What one sending half at a time has in the network, and what waits to follow it. */
-export class Flight {
+export class Flight implements RepairedSender {
+  /** The round-trip estimator. */
+  readonly rtt: RttEstimator = new RttEstimator();
+  /** The congestion window. */
+  readonly window: CongestionWindow;
   /** The segments in the network. */
   readonly scoreboard: Scoreboard = new Scoreboard();
   /** Written and not acknowledged yet. */
@@ -42,25 +52,36 @@ export class Flight {
   roundFlight: number = 0;
   /** Where this round trip ends. */
   roundEnd: number = 0;
+  #sender: FlyingSender;
 
   /** Made by {@linkcode SpareFlights}, which calls {@linkcode Flight.begin}. */
   constructor(storage: RingStorage, sender: FlyingSender) {
+    this.#sender = sender;
+    this.window = new CongestionWindow(sender.segmentBytes);
     this.buffer = new SendBuffer(storage);
-    this.recovery = new LossRecovery(this.scoreboard, sender);
-    this.pacer = new Pacer(sender.window, sender.rtt);
+    this.recovery = new LossRecovery(this.scoreboard, this);
+    this.pacer = new Pacer(this.window, this.rtt);
     this.delivery = new Delivery(sender.measures);
   }
 
   /** Begins with a sending half that has nothing in the network; its first byte is going to be `start`. */
   begin(sender: FlyingSender, sndUna: number, start: number): void {
+    this.#sender = sender;
+    this.rtt.use(sender.measures);
+    this.window.use(sender.measures, sender.segmentBytes);
     this.scoreboard.watcher = sender;
     this.buffer.begin(start);
-    this.recovery.begin(sender);
-    this.pacer.begin(sender.window, sender.rtt);
+    this.recovery.begin(this);
+    this.pacer.begin();
     this.delivery.begin(sender.measures);
     this.repairable = false;
     this.smallEnd = this.roundEnd = sndUna;
     this.roundFlight = 0;
+  }
+
+  /** The congestion control algorithm. */
+  get control(): CongestionControl {
+    return this.#sender.control;
   }
 
   /** Whether nothing is in the network, nothing waits, and nothing is known that would matter later. */

@@ -1,5 +1,5 @@
 /**
- * The numbers of a connection that are no whole numbers: times, and what is derived from them.
+ * The numbers of a connection that are no whole numbers, as times are, and those that belong to them.
  *
  * V8 keeps such a number, where it is the property of an object, in an object of its own of 16 bytes besides the property;
  * in an array of such numbers each takes 8 bytes. An idle end takes 120 bytes less for it.
@@ -35,10 +35,18 @@ export const Measure = {
   delivered: 11,
   /** Bytes a second that arrived in the last round trip that was full of data; 0 before the first. */
   deliveryRate: 12,
+  /** How often the time-out has been doubled since the last fresh sample. */
+  backoff: 13,
+  /** Least that the time-out exceeds the smoothed round-trip time by. */
+  leastTimeout: 14,
+  /** 1 if the first sample of the round-trip time held a wait that the next ones do not, 0 otherwise. */
+  firstWaits: 15,
+  /** 1 if slow start follows a retransmission time-out, 0 otherwise. */
+  afterTimeout: 16,
 } as const;
 
 /** Those of a connection that has not begun. Infinity is no whole number, which makes it an array of such numbers. */
-const initial: readonly number[] = [0, 0, 0, Infinity, 0, 0, 0, Infinity, 0, 0, 0, 0, 0];
+const initial: readonly number[] = [0, 0, 0, Infinity, 0, 0, 0, Infinity, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /** The measures of a connection that has not begun; see {@linkcode Measure}. */
 export function newMeasures(): number[] {

@@ -29,10 +29,10 @@ const timerGranularity = 1;
 /** Round trips shorter than this are not paced, in milliseconds. */
 const shortestRoundTrip = 2;
 
-/** The pace for a window and a round-trip time, in bytes per millisecond; Infinity when there is none. */
-export function paceOf(window: CongestionWindow, rtt: RttEstimator): number {
-  if (rtt.smoothed < shortestRoundTrip) return Infinity;
-  return (window.inSlowStart ? slowStartGain : gain) * window.size / rtt.smoothed;
+/** The pace for a round-trip time, a window and its threshold, in bytes per millisecond; Infinity for none. */
+export function paceOf(rtt: number, window: number, slowStartThreshold: number): number {
+  if (rtt < shortestRoundTrip) return Infinity;
+  return (window < slowStartThreshold ? slowStartGain : gain) * window / rtt;
 }
 
 /** The pace of one connection. Times are in milliseconds. */
@@ -41,8 +41,8 @@ export class Pacer {
   enabled: boolean = false;
   /** When what was held back may go; Infinity while nothing is held back. */
   releaseAt: number = Infinity;
-  #window: CongestionWindow;
-  #rtt: RttEstimator;
+  readonly #window: CongestionWindow;
+  readonly #rtt: RttEstimator;
   #budget = Infinity;
   #filledAt = 0;
 
@@ -53,9 +53,7 @@ export class Pacer {
   }
 
   /** Begins anew with another connection that has sent nothing lately. */
-  begin(window: CongestionWindow, rtt: RttEstimator): void {
-    this.#window = window;
-    this.#rtt = rtt;
+  begin(): void {
     this.#budget = Infinity;
   }
 
@@ -72,7 +70,8 @@ export class Pacer {
 
   /** The pace in bytes per millisecond; Infinity when there is none. */
   get rate(): number {
-    return this.enabled ? paceOf(this.#window, this.#rtt) : Infinity;
+    if (!this.enabled) return Infinity;
+    return paceOf(this.#rtt.smoothed, this.#window.size, this.#window.slowStartThreshold);
   }
 
   /** Sees how much may go by now. To be called before a row of {@linkcode Pacer.allows}. */

@@ -26,19 +26,29 @@ export const timeoutAfterLostSyn = 3000;
 /** How long the windowed minimum remembers, in milliseconds (RFC 8985 section 6.2 suggests some such window). */
 const minimumWindow = 300_000;
 
-/** The estimator of one connection. All times are in milliseconds. */
+/** The estimator of one connection at a time. All times are in milliseconds. */
 export class RttEstimator {
-  /** How often the time-out has been doubled since the last fresh sample. */
-  backoff: number = 0;
-  /** Least that the time-out exceeds the smoothed round-trip time by, in place of G in RFC 6298 section 2.3. */
-  least: number = minimumTimeout;
-  #firstWaits = false;
-  readonly #measures: number[];
+  /** Where all that it knows is kept. */
+  #measures: number[] = newMeasures();
 
-  /** Keeps what it knows in `measures`. */
-  constructor(measures: number[] = newMeasures()) {
+  /** One without a sample. */
+  constructor() {
+    this.begin(initialTimeout, minimumTimeout);
+  }
+
+  /** Goes on with what is known of another connection. */
+  use(measures: number[]): void {
     this.#measures = measures;
-    measures[Measure.timeout] = initialTimeout;
+  }
+
+  /** How often the time-out has been doubled since the last fresh sample. */
+  get backoff(): number {
+    return this.#measures[Measure.backoff]!;
+  }
+
+  /** Least that the time-out exceeds the smoothed round-trip time by, in place of G in RFC 6298 section 2.3. */
+  get least(): number {
+    return this.#measures[Measure.leastTimeout]!;
   }
 
   /** SRTT; 0 before the first sample. */
@@ -63,7 +73,7 @@ export class RttEstimator {
 
   /** Sets the time-out before the first sample, and the smallest one. */
   begin(timeout: number, least: number): void {
-    this.least = least;
+    this.#measures[Measure.leastTimeout] = least;
     this.#setTimeout(timeout);
   }
 
@@ -72,7 +82,7 @@ export class RttEstimator {
    * until there is another one only.
    */
   expectWait(): void {
-    this.#firstWaits = true;
+    this.#measures[Measure.firstWaits] = 1;
   }
 
   /** Takes a sample in. The caller keeps Karn's rule: no sample from a segment that was sent twice. */
@@ -83,10 +93,10 @@ export class RttEstimator {
     measures[Measure.latestRtt] = rtt;
     let { smoothed, variance } = this;
     const first = smoothed === 0;
-    if (first || this.#firstWaits) {
+    if (first || measures[Measure.firstWaits] === 1) {
       smoothed = Math.max(rtt, Number.MIN_VALUE);
       variance = rtt / 2;
-      this.#firstWaits &&= first;
+      if (!first) measures[Measure.firstWaits] = 0;
     } else {
       variance += (Math.abs(smoothed - rtt) - variance) / 4;
       smoothed += (rtt - smoothed) / 8;
@@ -98,7 +108,7 @@ export class RttEstimator {
       measures[Measure.minimumRttAt] = now;
     }
     this.#setTimeout(smoothed + Math.max(this.least, 4 * variance));
-    this.backoff = 0;
+    this.#measures[Measure.backoff] = 0;
   }
 
   /** Whether there has been a sample. */
@@ -119,12 +129,12 @@ export class RttEstimator {
 
   /** Doubles the time-out (RFC 6298 section 5.5). */
   backOff(): void {
-    if (this.timeout < maximumTimeout) this.backoff++;
+    if (this.timeout < maximumTimeout) this.#measures[Measure.backoff]!++;
   }
 
   /** The SYN had to be sent again: be careful until a sample comes (RFC 6298 section 5.7). */
   synWasLost(): void {
-    this.backoff = 0;
+    this.#measures[Measure.backoff] = 0;
     this.#setTimeout(timeoutAfterLostSyn);
   }
 

@@ -353,6 +353,7 @@ export class Sender extends SendState {
    * (RFC 9293 section 3.8.2; RFC 7661 section 4.3 on why).
    */
   get usesWindow(): boolean {
+    if (!this.flying) return false;
     return this.windowLimited || (this.window.inSlowStart && this.window.size < 2 * this.roundFlight);
   }
 

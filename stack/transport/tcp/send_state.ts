@@ -7,14 +7,14 @@
 
 import { add, after, before, distance, notAfter } from "../../sequence.ts";
 import type { CongestionControl, CongestionControlFactory } from "./congestion/control.ts";
-import { CongestionWindow, initialWindow } from "./congestion/control.ts";
+import { type CongestionWindow, initialWindow } from "./congestion/control.ts";
 import { minimumHeaderBytes } from "./header.ts";
 import { Measure, newMeasures } from "./measures.ts";
 import type { Flight, FlyingSender, SpareFlights } from "./flight.ts";
 import { paceOf, type Pacer } from "./pacing.ts";
 import { Rack } from "./rack.ts";
 import { type LossRecovery, RecoveryState } from "./recovery.ts";
-import { RttEstimator } from "./rtt.ts";
+import { initialTimeout, minimumTimeout, RttEstimator } from "./rtt.ts";
 import { Mark, Scoreboard } from "./scoreboard.ts";
 import type { SendBuffer } from "./send_buffer.ts";
 
@@ -64,10 +64,6 @@ export abstract class SendState implements FlyingSender {
 
   /** Its numbers that are no whole numbers. */
   readonly measures: number[];
-  /** The round-trip estimator. */
-  readonly rtt: RttEstimator;
-  /** The congestion window. */
-  readonly window: CongestionWindow;
   /** Whether what the congestion window allows is spread over the round trip. */
   paced: boolean = false;
   /** What is known while something is in the network or waits; null while nothing does. */
@@ -92,8 +88,8 @@ export abstract class SendState implements FlyingSender {
     this.limit = limit;
     this.initialSequence = this.sndUna = this.sndNxt = initialSequence;
     this.segmentBytes = segmentBytes;
-    this.rtt = new RttEstimator(measures);
-    this.window = new CongestionWindow(segmentBytes, measures);
+    this.rtt.begin(initialTimeout, minimumTimeout);
+    this.window.restart(segmentBytes);
   }
 
   /** The congestion control algorithm. */
@@ -104,6 +100,21 @@ export abstract class SendState implements FlyingSender {
   /** What is known while something is in the network or waits: from now on, if nothing did. */
   protected get flight(): Flight {
     return this.#flight ??= this.#spareFlights.take(this, this.sndUna, this.#firstByte);
+  }
+
+  /** Whether anything is in the network or waits. */
+  protected get flying(): boolean {
+    return this.#flight !== null;
+  }
+
+  /** The round-trip estimator. */
+  get rtt(): RttEstimator {
+    return this.flight.rtt;
+  }
+
+  /** The congestion window. */
+  get window(): CongestionWindow {
+    return this.flight.window;
   }
 
   /** The sequence number of the next byte that is taken for sending, while none waits. */
@@ -193,7 +204,9 @@ export abstract class SendState implements FlyingSender {
 
   /** The pace at which the window is used, in bytes per millisecond; Infinity when there is none. */
   get pace(): number {
-    return this.paced ? paceOf(this.window, this.rtt) : Infinity;
+    if (!this.paced) return Infinity;
+    const { measures } = this;
+    return paceOf(measures[Measure.smoothedRtt]!, measures[Measure.window]!, measures[Measure.slowStartThreshold]!);
   }
 
   /** When what the pace holds back may go; Infinity while nothing is held back. */

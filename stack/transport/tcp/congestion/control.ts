@@ -13,16 +13,30 @@ export class CongestionWindow {
   segmentBytes: number;
   /** Whether what it allows is sent at a pace rather than in bursts. */
   paced: boolean = false;
-  /** Whether slow start follows a retransmission time-out. */
-  afterTimeout: boolean = false;
 
-  readonly #measures: number[];
+  /** Where what outlasts a pause is kept. */
+  #measures: number[] = newMeasures();
 
-  /** Starts with the initial window for segments of `segmentBytes`, and keeps it in `measures`. */
-  constructor(segmentBytes: number, measures: number[] = newMeasures()) {
+  /** Starts with the initial window for segments of `segmentBytes`. */
+  constructor(segmentBytes: number) {
     this.segmentBytes = segmentBytes;
-    this.#measures = measures;
     this.size = initialWindow(segmentBytes);
+  }
+
+  /** Goes on with the window of another connection. */
+  use(measures: number[], segmentBytes: number): void {
+    this.#measures = measures;
+    this.segmentBytes = segmentBytes;
+    this.paced = false;
+  }
+
+  /** Whether slow start follows a retransmission time-out. */
+  get afterTimeout(): boolean {
+    return this.#measures[Measure.afterTimeout] === 1;
+  }
+
+  set afterTimeout(follows: boolean) {
+    this.#measures[Measure.afterTimeout] = follows ? 1 : 0;
   }
 
   /** The congestion window, cwnd. */
