@@ -13,8 +13,7 @@ async function assertExact(options: WorldOptions, what: TransferOptions): Promis
   assertEquals(transfer.failure, null, `seed ${options.seed}`);
   assertEquals(transfer.mismatch, -1, `seed ${options.seed}: first wrong byte`);
   assertEquals(transfer.read, [what.bytes, what.answer ?? 0], `seed ${options.seed}: bytes read`);
-  // TIME-WAIT and what is still on the wire come to their end.
-  world.time.advance(200_000);
+  world.rest();
   await world.end();
   return world;
 }

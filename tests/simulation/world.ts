@@ -30,6 +30,9 @@ export interface WorldOptions {
   capture?: CaptureSink;
 }
 
+/** Longer than fifteen retransmissions of a FIN take, each two minutes at most after the last, in milliseconds. */
+const longestEnd = 1_800_000;
+
 /** Two stacks on a wire. */
 export class World {
   readonly time = new VirtualTime();
@@ -63,6 +66,16 @@ export class World {
   /** Starts to transfer; `port` tells several transfers apart. */
   transfer(options: TransferOptions): Transfer {
     return new Transfer(this, options);
+  }
+
+  /**
+   * Lets what the users are done with come to its end: a connection whose last acknowledgements are lost sends its FIN
+   * again, at most for as long as its retransmissions last; then TIME-WAIT.
+   */
+  rest(): void {
+    const stacks = [this.client, this.server];
+    this.time.runUntil(() => stacks.every(({ tcp }) => tcp.connections().length === 0), longestEnd);
+    this.time.advance(200_000);
   }
 
   /** Ends both stacks, and asserts that nothing is left: no packet, timer, port or connection. */
