@@ -63,3 +63,34 @@ tcpTest("a larger segment that is lost costs no window, and the next size is tri
   const next = t.takeSent().map(({ length }) => length);
   assertEquals([next.filter((bytes) => bytes > 1240), t.connection.info().sendMss], [[1452], 1240]);
 });
+
+/** Writes, lets only the larger segment among what goes out get lost, and returns its length; 0 if there is none. */
+function loseProbe(t: Harness): number {
+  t.write(8000);
+  const sent = t.takeSent();
+  const probe = sent.find(({ length }) => length > 1240);
+  if (probe !== undefined) {
+    t.wait(50);
+    for (const { sequence, length } of sent) {
+      if (sequence <= probe.sequence) continue;
+      t.receives(`. 1:1(0) ack ${probe.sequence} <nop,nop,sack ${probe.sequence + probe.length}:${sequence + length}>`);
+    }
+    t.takeSent();
+  }
+  while (t.connection.unacknowledged > 0) {
+    const { sndNxt, initialSequence } = t.connection.sender;
+    t.receives(`. 1:1(0) ack ${(sndNxt - initialSequence) >>> 0}`).takeSent();
+  }
+  return probe?.length ?? 0;
+}
+
+tcpTest("when no larger segment gets through, all sizes are tried again ten minutes later (RFC 4821 7.5)", (t) => {
+  shrunk(t).write(3000);
+  acknowledgeAll(t);
+  t.wait(2000);
+  assertEquals([loseProbe(t), loseProbe(t), loseProbe(t), loseProbe(t)], [1460, 1452, 1360, 0]);
+  t.wait(590_000);
+  assertEquals(loseProbe(t), 0);
+  t.wait(15_000);
+  assertEquals([loseProbe(t), t.connection.info().sendMss], [1460, 1240]);
+});
