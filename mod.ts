@@ -164,6 +164,7 @@ export {
   type Ports,
   Sharing,
 } from "./stack/transport/ports.ts";
+export { ConnectionTracker, type TrackedSegment, type TrackedState } from "./stack/transport/tcp/connection_tracker.ts";
 export type { CongestionControlName } from "./stack/transport/tcp/congestion/algorithms.ts";
 export {
   type AckSample,

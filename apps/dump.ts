@@ -11,6 +11,7 @@ import type { Program, Values } from "./cli.ts";
 import { fileOption } from "./common_options.ts";
 import { deviceOptions } from "./device.ts";
 import { openCapture, showCapture } from "./dump/capture_stream.ts";
+import { ConnectionTable } from "./dump/connections.ts";
 import { type Filter, parseFilter } from "./dump/filter.ts";
 import { Viewer } from "./dump/viewer.ts";
 import { Interruption } from "./interruption.ts";
@@ -45,6 +46,7 @@ const options = {
   link: toggle("The Ethernet addresses at the beginning of each line", "e"),
   "no-time": toggle("No time at the beginning of each line", "t"),
   ids: toggle("Source, destination, protocol and ports only"),
+  connections: toggle("TCP connections instead of frames: a line when one is established, and one when it ends"),
   numeric: toggle("Do not look up names: it never does, and takes the option for tcpdump's sake", "n"),
   json: toggle("One JSON object for each frame"),
   ...ownDevice,
@@ -68,6 +70,7 @@ const program: Program<typeof options> = {
     ["-r capture.pcap -v 'not (udp or arp)'", "every field of what a file holds"],
     ["-i eth0 -w part.pcapng -s 64 icmp", "the beginning of each frame, to a file"],
     ["-r capture.pcap --ids", "who speaks to whom"],
+    ["-i eth0 --connections tcp", "which TCP connections come about, and how each ends"],
   ],
 };
 
@@ -157,6 +160,7 @@ async function dump(values: DumpValues, operands: readonly string[]): Promise<nu
     filter,
     style: { ...values, timeless: values["no-time"] },
     link: values.link,
+    connections: values.connections ? new ConnectionTable() : null,
     count: values.count,
     file: values.write,
     snapLength: values.snaplen,

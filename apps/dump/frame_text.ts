@@ -28,10 +28,15 @@ const hexLineBytes = 16;
 export function frameText(frame: CapturedFrame, description: Description, style: FrameStyle): string {
   if (style.json) return JSON.stringify(frameObject(frame, description, style));
   const line = style.ids ? identities(description) : description.text;
-  const lines = [style.timeless ? line : `${timeText(frame.timestamp)} ${line}`];
+  const lines = [timedLine(frame.timestamp, line, style)];
   if (style.verbose) lines.push(...dissectFrame(frame.bytes, { medium: mediumOf(frame.interface) }).map(layerLine));
   if (style.hex) lines.push(...hexLines(frame.bytes));
   return lines.join("\n");
+}
+
+/** A line about something that happened, with the time of day in front unless that is unwanted. */
+export function timedLine(timestamp: number, text: string, { timeless }: FrameStyle): string {
+  return timeless ? text : `${timeText(timestamp)} ${text}`;
 }
 
 /** The time of day, as tcpdump shows it. */

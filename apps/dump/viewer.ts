@@ -9,7 +9,8 @@ import type { CapturedFrame } from "../../stack/link/pcap_reader.ts";
 import { enhancedPacketBlock, interfaceDescriptionBlock, sectionHeaderBlock } from "../../stack/link/pcapng.ts";
 import { CaptureFile } from "../capture_file.ts";
 import type { Filter } from "./filter.ts";
-import { type FrameStyle, frameText } from "./frame_text.ts";
+import { type ConnectionTable, connectionText } from "./connections.ts";
+import { type FrameStyle, frameText, timedLine } from "./frame_text.ts";
 import { mediumOf } from "./medium.ts";
 
 /** How long lines are kept back at most, in milliseconds. */
@@ -25,6 +26,8 @@ export interface ViewerOptions {
   readonly style: FrameStyle;
   /** The hardware addresses at the beginning of the line. */
   readonly link: boolean;
+  /** Follows the connections of the frames, which are shown instead of them; or null. */
+  readonly connections: ConnectionTable | null;
   /** The frames to show; Infinity for all. */
   readonly count: number;
   /** The file to write them to as pcapng instead of showing them, or null. */
@@ -73,6 +76,7 @@ export class Viewer implements Disposable {
     if (!filter(description)) return;
     this.passed++;
     if (this.#file !== null) this.#write(frame);
+    else if (this.#options.connections !== null) this.#showConnection(this.#options.connections, frame);
     else this.#print(`${frameText(frame, description, style)}\n`);
     if (this.passed >= count) this.#end(null);
   }
@@ -81,6 +85,16 @@ export class Viewer implements Disposable {
   [Symbol.dispose](): void {
     this.#flush();
     this.#file?.close();
+  }
+
+  #showConnection(connections: ConnectionTable, frame: CapturedFrame): void {
+    const event = connections.see(frame);
+    if (event === null) return;
+    const { style } = this.#options;
+    const line = style.json
+      ? JSON.stringify({ time: frame.timestamp, ...event })
+      : timedLine(frame.timestamp, connectionText(event), style);
+    this.#print(`${line}\n`);
   }
 
   #print(text: string): void {

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { InvalidValue } from "../../apps/cli.ts";
 import { showCapture } from "../../apps/dump/capture_stream.ts";
 import { parseFilter } from "../../apps/dump/filter.ts";
@@ -129,7 +129,16 @@ class CountedPieces {
 function silentViewer(folder: string, count: number): Viewer {
   const style = { timeless: false, verbose: false, hex: false, ids: false, json: false };
   const file = `${folder}/out`;
-  return new Viewer({ filter: () => true, style, link: false, count, file, snapLength: 64, onDone() {} });
+  return new Viewer({
+    filter: () => true,
+    style,
+    link: false,
+    connections: null,
+    count,
+    file,
+    snapLength: 64,
+    onDone() {},
+  });
 }
 
 Deno.test("a capture is shown while it is read, and read no further than is shown", () =>
@@ -187,6 +196,20 @@ Deno.test("dump -c, -t, -e, -v, -x, --ids and --json show a frame as they say", 
     assertEquals(hex.length, 1 + Math.ceil(bytes.length / 16));
     const json = JSON.parse((await first("--json"))[0]!);
     assertEquals([json.network.source, json.transport.destinationPort, json.text], ["10.0.0.1", 80, text]);
+  }));
+
+Deno.test("dump --connections tells what each connection came to, and nothing of its frames", () =>
+  withCapture(async (path) => {
+    const { output } = await runToEnd("dump", "-r", path, "-t", "--connections");
+    assertEquals(output.length, 2);
+    assertEquals(output[0], "TCP 10.0.0.1:50000 > 10.0.0.2:80 established");
+    assertMatch(
+      output[1]!,
+      /^TCP 10\.0\.0\.1:50000 > 10\.0\.0\.2:80 closed by client after \d\.\d{3} s, 30000 bytes out and 0 back$/,
+    );
+    const json = (await runToEnd("dump", "-r", path, "--connections", "--json")).output.map((line) => JSON.parse(line));
+    assertEquals(json.map(({ state }) => state), ["established", "closed by client"]);
+    assertEquals([json[1].clientBytes, json[1].serverBytes, json[1].client], [30_000, 0, "10.0.0.1:50000"]);
   }));
 
 Deno.test("dump -w and -s write the frames that pass the filter, cut, with their times", () =>
@@ -284,6 +307,15 @@ kernelTest("dump on a device of its own shows what the host and the stack say", 
   assertEquals(await program.code(), 0);
   assertMatch(program.errors.at(-1)!, /^\d+ of \d+ frames shown$/);
 }, { programs: ["ping"] });
+
+kernelTest("dump --connections tells of a connection that the stack refuses to the kernel", async () => {
+  await using program = RunningProgram.start("dump", "-t", "--connections");
+  await program.line(/^Watching tap0/);
+  await assertRejects(() => Deno.connect({ hostname: "192.0.2.2", port: 81 }), Deno.errors.ConnectionRefused);
+  await program.line(/^TCP 192\.0\.2\.1:\d+ > 192\.0\.2\.2:81 refused after 0\.\d{3} s, 0 bytes out and 0 back$/);
+  program.signal("SIGINT");
+  assertEquals(await program.code(), 0);
+});
 
 kernelTest("dump -i watches both directions of an interface of the host, and answers nothing", async () => {
   await run("ip", "link", "add", "left0", "type", "veth", "peer", "name", "right0");
