@@ -193,12 +193,17 @@ export class Connection extends ControlBlock
     this.#timers?.progressed();
   }
 
+  /** Whether anything may be due later. */
+  get #waits(): boolean {
+    return this.sender.flying || this.receiver.acks.need !== AckNeed.none || this.abandoned || this.settings.keepAlive;
+  }
+
   /** As {@linkcode TimedConnection.updateTimers}. */
-  updateTimers(): void {
-    if (this.#finished) return;
+  updateTimers(now: number = this.now): void {
+    if (this.#finished || (this.#timers === null && !this.#waits)) return;
     const { spareTimers } = this.context;
     const timers = this.#timers ??= spareTimers.take(this);
-    if (!timers.update()) this.#timers = spareTimers.recycle(timers);
+    if (!timers.update(now)) this.#timers = spareTimers.recycle(timers);
   }
 
   /** Both sides have closed: waits for stray segments (RFC 9293 section 3.6.1), without keeping all this alive. */
@@ -273,14 +278,15 @@ export class Connection extends ControlBlock
   /** Sends what is due: data, acknowledgements; and sets the timers. */
   flush(): void {
     if (this.#finished || this.#state < State.synReceived) return;
+    const { now } = this;
     if (this.#state !== State.synReceived || this.openedFast) {
       this.searchPathMtu();
-      if (!this.pausing) this.sender.output(this.now);
+      if (!this.pausing) this.sender.output(now);
       if (this.pausing) this.queueFlush();
     }
     if (this.receiver.acks.need === AckNeed.now) this.sendAck();
-    this.sender.rest(this.now);
-    this.updateTimers();
+    this.sender.rest(now);
+    this.updateTimers(now);
     this.noteUpdate();
   }
 

@@ -180,11 +180,11 @@ export class ConnectionTimers {
   }
 
   /** Sets the timers to what is due next. Returns false when they are needed no longer. */
-  update(): boolean {
-    this.#transmitAt = this.#nextTransmission();
-    this.#acknowledgeAt = this.#nextAcknowledgement();
-    this.#idleAt = this.#nextIdle();
-    this.#corkAt = this.#nextUncorking();
+  update(now: number): boolean {
+    this.#transmitAt = this.#nextTransmission(now);
+    this.#acknowledgeAt = this.#nextAcknowledgement(now);
+    this.#idleAt = this.#nextIdle(now);
+    this.#corkAt = this.#nextUncorking(now);
     const deadline = Math.min(this.#transmitAt, this.#acknowledgeAt, this.#idleAt, this.#corkAt);
     if (deadline !== this.#timer.deadline) this.#timer.startAt(deadline);
     return deadline !== Infinity || this.#unansweredProbes + this.#keepAliveProbes + this.#retransmissions > 0;
@@ -203,9 +203,8 @@ export class ConnectionTimers {
     return this.#timers.clock.now();
   }
 
-  #nextTransmission(): number {
+  #nextTransmission(now: number): number {
     const { sender } = this.#connection;
-    const now = this.#now;
     let deadline = Infinity;
     if (sender.scoreboard.count > 0) {
       // A window that opens is progress too.
@@ -325,9 +324,9 @@ export class ConnectionTimers {
     connection.sender.probeWindow(now);
   }
 
-  #nextAcknowledgement(): number {
+  #nextAcknowledgement(now: number): number {
     if (this.#connection.receiver.acks.need === AckNeed.none) return Infinity;
-    return this.#acknowledgeAt === Infinity ? this.#now + acknowledgementDelay : this.#acknowledgeAt;
+    return this.#acknowledgeAt === Infinity ? now + acknowledgementDelay : this.#acknowledgeAt;
   }
 
   #acknowledgeExpired(): void {
@@ -339,15 +338,15 @@ export class ConnectionTimers {
     connection.updateTimers();
   }
 
-  #nextIdle(): number {
+  #nextIdle(now: number): number {
     const connection = this.#connection;
     const { state, settings, abandoned } = connection;
     if (abandoned && settings.linger !== null) {
-      if (this.#lingersSince < 0) this.#lingersSince = this.#now;
+      if (this.#lingersSince < 0) this.#lingersSince = now;
       return this.#lingersSince + settings.linger * 1000;
     }
     if (state === State.finWait2 && abandoned) {
-      if (this.#orphanedAt < 0) this.#orphanedAt = this.#now;
+      if (this.#orphanedAt < 0) this.#orphanedAt = now;
       return this.#orphanedAt + orphanTimeout;
     }
     if (settings.keepAlive && state >= State.established && connection.sender.scoreboard.count === 0) {
@@ -375,9 +374,9 @@ export class ConnectionTimers {
     connection.updateTimers();
   }
 
-  #nextUncorking(): number {
+  #nextUncorking(now: number): number {
     if (!this.#connection.sender.heldByCork) return Infinity;
-    return this.#corkAt === Infinity ? this.#now + corkTime : this.#corkAt;
+    return this.#corkAt === Infinity ? now + corkTime : this.#corkAt;
   }
 
   #corkExpired(): void {

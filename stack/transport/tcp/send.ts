@@ -8,7 +8,7 @@ import { add, after, before, distance } from "../../sequence.ts";
 import { type CongestionControlFactory, initialWindow } from "./congestion/control.ts";
 import { Flag } from "./header.ts";
 import { RecoveryState } from "./recovery.ts";
-import type { SpareFlights } from "./flight.ts";
+import type { Flight, SpareFlights } from "./flight.ts";
 import { type LossWatcher, Mark } from "./scoreboard.ts";
 import { SendState } from "./send_state.ts";
 
@@ -233,22 +233,23 @@ export class Sender extends SendState {
     if (unsent === 0 && windowLeft < 0) return false;
     const length = Math.min(unsent, this.segmentBytes, windowLeft);
     if (unsent > 0 && length <= 0) return false;
+    const { flight } = this;
     const inFlight = this.flightSize;
-    if (inFlight > 0 && inFlight + length > this.window.size) {
+    if (inFlight > 0 && inFlight + length > flight.window.size) {
       this.windowLimited = true;
       return false;
     }
     if (length < this.segmentBytes && !this.#smallAllowed(length, unsent)) return false;
-    if (!this.pacer.allows()) return false;
+    if (!flight.pacer.allows()) return false;
     this.#sendNew(length === this.segmentBytes ? this.#fullSegments(unsent, windowLeft) : length, now);
     return true;
   }
 
   /** As many full segments, of which the first is known to fit, as both windows allow in one super-segment, in bytes. */
   #fullSegments(unsent: number, windowLeft: number): number {
-    const { segmentBytes } = this;
-    const congestionLeft = this.window.size - this.flightSize;
-    const room = Math.min(unsent, windowLeft, congestionLeft, this.superSegmentBytes, this.pacer.room);
+    const { flight, segmentBytes } = this;
+    const congestionLeft = flight.window.size - this.flightSize;
+    const room = Math.min(unsent, windowLeft, congestionLeft, this.superSegmentBytes, flight.pacer.room);
     return Math.max(segmentBytes, room - room % segmentBytes);
   }
 
@@ -268,6 +269,7 @@ export class Sender extends SendState {
   }
 
   #sendNew(length: number, now: number): void {
+    const { flight } = this;
     const sequence = this.sndNxt;
     const last = length === this.unsent;
     const fin = last && this.finQueued && !this.finSent && (length === 0 || this.windowLeft > length);
@@ -278,13 +280,13 @@ export class Sender extends SendState {
     this.sndNxt = add(sequence, length + (fin ? 1 : 0));
     this.finSent = this.finSent || fin;
     this.#record(sequence, length, fin, now);
-    if (length < this.segmentBytes) this.flight.smallEnd = this.sndNxt;
+    if (length < this.segmentBytes) flight.smallEnd = this.sndNxt;
     this.bytesSent += length;
     this.probed = false;
     this.lastSentAt = now;
     this.recovery.sent(length, false, now);
-    this.pacer.sent(length);
-    this.#noteFlight();
+    flight.pacer.sent(length);
+    this.#noteFlight(flight);
     this.#transmitter.transmit(flags, sequence, length, length > 0);
   }
 
@@ -339,8 +341,7 @@ export class Sender extends SendState {
   }
 
   /** Keeps the most that was in the network in a round trip, which says whether the congestion window was used. */
-  #noteFlight(): void {
-    const { flight } = this;
+  #noteFlight(flight: Flight): void {
     if (!before(this.sndUna, flight.roundEnd)) {
       flight.roundEnd = this.sndNxt;
       flight.roundFlight = 0;

@@ -103,7 +103,7 @@ export abstract class SendState implements FlyingSender {
   }
 
   /** Whether anything is in the network or waits. */
-  protected get flying(): boolean {
+  get flying(): boolean {
     return this.#flight !== null;
   }
 
@@ -305,6 +305,7 @@ export abstract class SendState implements FlyingSender {
 
   /** The sequence space of our SYN while it is not acknowledged. */
   get #synBytes(): number {
+    if (this.sndUna !== this.initialSequence) return 0;
     const { scoreboard } = this;
     return scoreboard.count > 0 && scoreboard.has(0, Mark.syn) ? 1 : 0;
   }
