@@ -44,16 +44,19 @@ Deno.test("a window that grows becomes twice as large at least, so that it takes
   assertEquals([before, Math.floor(receiver.window / step)], [65_535, Math.floor(2 * 65_535 / step)]);
 });
 
-tcpTest("a closed window is probed after the time-out as it is without back-off: losses before count for nothing", (t) => {
-  t.accept("mss 1000").write(1000);
-  t.takeSent();
-  t.wait(t.connection.sender.rtt.timeout + 1);
-  assertEquals(t.takeSent().length, 1);
-  t.receives(". 1:1(0) ack 1001 win 0").write(500);
-  const { rtt } = t.connection.sender;
-  assertEquals(rtt.timeout, 2 * rtt.baseTimeout);
-  t.wait(rtt.baseTimeout - 1);
-  assertEquals(t.takeSent(), []);
-  t.wait(2);
-  assertEquals(t.takeSent().map(({ length }) => length), [1]);
-});
+tcpTest(
+  "a closed window is probed after the time-out as it is without back-off: losses before count for nothing",
+  (t) => {
+    t.accept("mss 1000").write(1000);
+    t.takeSent();
+    t.wait(t.connection.sender.rtt.timeout + 1);
+    assertEquals(t.takeSent().length, 1);
+    t.receives(". 1:1(0) ack 1001 win 0").write(500);
+    const { rtt } = t.connection.sender;
+    assertEquals(rtt.timeout, 2 * rtt.baseTimeout);
+    t.wait(rtt.baseTimeout - 1);
+    assertEquals(t.takeSent(), []);
+    t.wait(2);
+    assertEquals(t.takeSent().map(({ length }) => length), [1]);
+  },
+);
