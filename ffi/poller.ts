@@ -80,12 +80,12 @@ export class SystemPoller implements Poller {
   }
 
   /** See {@linkcode Poller.yield}. Timers have their turn in each pause, sockets and files in about every fourth. */
-  yield(): Promise<void> {
+  yield(brief: boolean = false): Promise<void> {
     // A turn by setImmediate costs little more than a microsecond and serves timers. But Deno's runtime looks for I/O
     // only when it would sleep, or after 61 turns: a socket that is ready could wait for 61 pauses. Going to another
     // thread and back takes some 40 us, and lets it sleep unless that thread is very fast.
-    this.#yields = (this.#yields + 1) % yieldsPerSleep;
-    if (this.#yields !== 0) return new Promise((resolve) => setImmediate(resolve));
+    if (!brief) this.#yields = (this.#yields + 1) % yieldsPerSleep;
+    if (brief || this.#yields !== 0) return new Promise((resolve) => setImmediate(resolve));
     return this.#libc.calls.ppollAsync(this.#polled, 0, this.#zero, null).then(() => {});
   }
 

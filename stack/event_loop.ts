@@ -65,8 +65,27 @@ const mostTurnsBeforeFlush = 2000;
 /** The longest nap, in milliseconds: for so long the program's own timers and I/O may be late. */
 const longestNap = 0.25;
 
-/** After this many naps in vain in a row, twice as many times each, the loop sleeps without one. */
-const mostNapsSkipped = 64;
+/** After this many naps in vain in a row, twice as many times each, the loop sleeps without one; likewise brief pauses. */
+const mostSkipped = 64;
+
+/** Something that is worth its time only where it has been so lately: each time in vain, it is left out for longer. */
+class Worthwhile {
+  #left = 0;
+  #leftNext = 1;
+
+  /** Whether to do it this time. */
+  get due(): boolean {
+    if (this.#left === 0) return true;
+    this.#left--;
+    return false;
+  }
+
+  /** It was worth it, or in vain. */
+  was(worth: boolean): void {
+    this.#left = worth ? 0 : this.#leftNext;
+    this.#leftNext = worth ? 1 : Math.min(2 * this.#leftNext, mostSkipped);
+  }
+}
 
 /**
  * Drives one stack, from {@linkcode EventLoop.start} to {@linkcode EventLoop.stop}.
@@ -108,9 +127,9 @@ export class EventLoop {
   #spinUntil = -Infinity;
   /** When the program's own timers and I/O last had a turn. */
   #yieldedAt = -Infinity;
-  /** Sleeps that are still to go without a nap, and how many there will be after the next one in vain. */
-  #napsToSkip = 0;
-  #napsSkippedNext = 1;
+  readonly #naps = new Worthwhile();
+  /** Pauses after steps, for programs that answer in ticks and immediates, as Node's streams do. */
+  readonly #briefPauses = new Worthwhile();
 
   /** A loop that does not run yet. */
   constructor(work: Work, options: EventLoopOptions) {
@@ -217,6 +236,7 @@ export class EventLoop {
     const now = this.#clock.now();
     if (this.#woken || (handled > 0 && !onlyTimer)) this.#spinUntil = now + this.#busyPoll;
     if (this.#alternates ? unfinished : now - this.#yieldedAt >= yieldInterval) await this.#yield();
+    else if (handled > 0 && !onlyTimer && this.#briefPauses.due) await this.#yield(true);
     if (unfinished || this.#woken || (now < this.#spinUntil && !this.#poller.missesNothing)) return false;
     return await this.#sleep();
   }
@@ -267,25 +287,21 @@ export class EventLoop {
    */
   #nap(timeout: number): boolean {
     if (this.#alternates || this.#poller.nap === undefined || timeout < longestNap) return false;
-    if (this.#napsToSkip > 0) {
-      this.#napsToSkip--;
-      return false;
-    }
-    if (this.#poller.nap(this.#devices(), longestNap)) {
-      this.#napsSkippedNext = 1;
-      return true;
-    }
-    this.#napsToSkip = this.#napsSkippedNext;
-    this.#napsSkippedNext = Math.min(2 * this.#napsSkippedNext, mostNapsSkipped);
-    return false;
+    if (!this.#naps.due) return false;
+    const found = this.#poller.nap(this.#devices(), longestNap);
+    this.#naps.was(found);
+    return found;
   }
 
-  async #yield(): Promise<void> {
+  async #yield(brief: boolean = false): Promise<void> {
+    const calls = this.#work.userCalls;
     this.#pausing = true;
-    await this.#poller.yield();
+    await this.#poller.yield(brief);
     this.#pausing = false;
     this.#closeReplaced();
-    this.#yieldedAt = this.#clock.now();
+    const answered = this.#work.userCalls !== calls;
+    if (brief || answered) this.#briefPauses.was(answered);
+    if (!brief) this.#yieldedAt = this.#clock.now();
   }
 
   #closeReplaced(): void {

@@ -106,9 +106,9 @@ export class PortablePoller implements Poller {
   };
 
   /** See {@linkcode Poller.yield}. */
-  async yield(): Promise<void> {
+  async yield(brief: boolean = false): Promise<void> {
     // Deno looks for I/O only in every 61st turn while there is always another to come.
-    const turns = platform.setImmediate === undefined ? 1 : turnsPerYield;
+    const turns = brief || platform.setImmediate === undefined ? 1 : turnsPerYield;
     for (let turn = 0; turn < turns; turn++) await this.#turn();
   }
 

@@ -20,6 +20,12 @@ const batchBytes = 192 * 1024;
 /** While more frames wait, this many batches are answered together: an answer may wake its receiver, which costs a lot. */
 const batchesAnswered = 4;
 
+/**
+ * While more frames wait, the timers wait for this many batches: the acknowledgement that a retransmission timer misses
+ * may be among them, where the loop has come late to its work.
+ */
+const batchesBeforeTimers = 16;
+
 /** Bytes that are sent before the devices, the timers and the program have their turn. */
 const flushBytes = 256 * 1024;
 
@@ -44,6 +50,8 @@ export class StackWork implements Work {
   #putOff = 0;
   /** Whether more frames are likely to wait: the last batch was a full one. */
   #more = false;
+  /** Batches since the timers last ran. */
+  #batches = 0;
 
   /** The work with these interfaces, which may become more, timers, and transport. */
   constructor(nics: readonly Nic[], timers: Timers, transport: Flushable) {
@@ -58,10 +66,10 @@ export class StackWork implements Work {
     try {
       clock.hold?.();
       const handled = this.#receive(clock.now()) + (this.#putOff > 0 ? 1 : 0);
-      clock.hold?.();
-      const total = handled + this.#timers.run();
-      this.#transport.flushFollows = total > 0;
-      return total;
+      const expired = this.#more && ++this.#batches < batchesBeforeTimers ? 0 : this.#runTimers();
+      // A single frame's answer goes at once: a peer that waits for it would wait for the program to come to rest as well.
+      this.#transport.flushFollows = handled + expired > 1;
+      return handled + expired;
     } finally {
       clock.release?.();
     }
@@ -79,6 +87,12 @@ export class StackWork implements Work {
   /** Sends all that has become due. */
   flushAll(): void {
     this.#send(Infinity);
+  }
+
+  #runTimers(): number {
+    this.#batches = 0;
+    this.#timers.clock.hold?.();
+    return this.#timers.run();
   }
 
   /** As {@linkcode Work.userCalls}. */

@@ -13,6 +13,7 @@ function settle(): Promise<void> {
 class FakePoller implements Poller {
   readonly waits: number[] = [];
   yields = 0;
+  briefYields = 0;
   interrupts = 0;
   closed = false;
   #end: (() => void) | null = null;
@@ -26,8 +27,9 @@ class FakePoller implements Poller {
     return new Promise((resolve) => this.#end = resolve);
   }
 
-  yield(): Promise<void> {
-    this.yields++;
+  yield(brief: boolean = false): Promise<void> {
+    if (brief) this.briefYields++;
+    else this.yields++;
     return Promise.resolve();
   }
 
@@ -188,6 +190,29 @@ Deno.test("a loop that alternates with the program's I/O gives it a turn after e
   loop.start();
   await settle();
   assertEquals([work.steps, poller.yields, poller.waits.length, naps], [4, 3, 1, 0]);
+  await loop.stop();
+});
+
+Deno.test("a program that answers in ticks of the platform has a turn after each step that brought something", async () => {
+  const work = Object.assign(new FakeWork(...new Array<number>(50).fill(1)), { userCalls: 0 });
+  const { loop, poller } = makeLoop(work);
+  const yieldOnce = poller.yield;
+  poller.yield = (brief) => {
+    work.userCalls++;
+    return yieldOnce.call(poller, brief);
+  };
+  loop.start();
+  await settle();
+  assertEquals([work.steps, poller.briefYields], [51, 50]);
+  await loop.stop();
+});
+
+Deno.test("turns that bring nothing become rare", async () => {
+  const work = Object.assign(new FakeWork(...new Array<number>(1000).fill(1)), { userCalls: 0 });
+  const { loop, poller } = makeLoop(work);
+  loop.start();
+  await settle();
+  assert(poller.briefYields < 25, `${poller.briefYields} turns in 1000 steps`);
   await loop.stop();
 });
 

@@ -74,13 +74,33 @@ Deno.test("a flush is not put off when the program has answered already", () => 
   assertEquals(bench.turns().map(([, flushed]) => flushed), [true, true, true, true, true, true]);
 });
 
-Deno.test("a flush follows a step that found something, and no other", () => {
-  const bench = new Bench(1, 60);
-  bench.work.step();
-  const found = bench.transport.flushFollows;
-  bench.work.flush();
-  bench.work.step();
-  assertEquals([found, bench.transport.flushFollows], [true, false]);
+Deno.test("answers to several frames wait for the flush that follows, those to a single one do not", () => {
+  const follows = [2, 1, 0].map((frames) => {
+    const bench = new Bench(frames, 60);
+    bench.work.step();
+    return bench.transport.flushFollows;
+  });
+  assertEquals(follows, [true, false, false]);
+});
+
+Deno.test("frames that wait are taken before a timer expires that has come due meanwhile", () => {
+  const bench = new Bench(200, 60);
+  let left = -1;
+  bench.timers.create(() => left = bench.frames).start(0);
+  bench.turns();
+  assertEquals(left, 0);
+});
+
+Deno.test("timers wait for no more than 16 batches of frames", () => {
+  const bench = new Bench(64 * 100, 60);
+  let batches = 0;
+  let expiredAfter = 0;
+  bench.timers.create(() => expiredAfter = batches).start(0);
+  while (expiredAfter === 0 && batches < 100) {
+    batches++;
+    bench.work.step();
+  }
+  assertEquals(expiredAfter, 16);
 });
 
 Deno.test("a flush of everything is not put off", () => {

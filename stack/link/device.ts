@@ -46,8 +46,11 @@ export interface Poller {
    * a device can be read or written, or an interruption was pending. Absent where the platform cannot do that.
    */
   nap?(devices: readonly Device[], duration: number): boolean;
-  /** Resolves after the program's own pending timers and I/O had their turn: a fair and cheap pause. */
-  yield(): Promise<void>;
+  /**
+   * Resolves after the program's own pending timers and I/O had their turn: a fair and cheap pause. A brief one is for
+   * what is ready without a look at the operating system: timers, ticks, immediates.
+   */
+  yield(brief?: boolean): Promise<void>;
   /** Ends the present {@linkcode Poller.wait}, or the next one if there is none. */
   interrupt(): void;
   /**
