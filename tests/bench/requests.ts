@@ -10,6 +10,8 @@ import { type Network, onTap, onVeth, outputOf, ownAddress, type Sockets } from 
 const port = 80;
 const clients = 64;
 const duration = "2s";
+/** Before that, so that what is measured has been compiled, on both sides. */
+const warmUp = "1s";
 const kibibyte = 1024;
 
 const endOfRequest = new TextEncoder().encode("\r\n\r\n");
@@ -62,20 +64,11 @@ async function measure(network: Network, keepAlive: boolean): Promise<Figures> {
   const close = serve(network.sockets, new TextEncoder().encode(head + "x".repeat(body)), keepAlive);
   // The request is about a kibibyte, too, and about as short as it can be otherwise.
   const header = keepAlive ? `X-Padding: ${"x".repeat(kibibyte - 64)}` : "Connection: close";
-  const text = await outputOf(
-    network.peer(
-      "wrk",
-      "-t",
-      "1",
-      "-c",
-      String(clients),
-      "-d",
-      duration,
-      "-H",
-      header,
-      `http://${ownAddress}:${port}/`,
-    ),
-  );
+  const url = `http://${ownAddress}:${port}/`;
+  const ask = (time: string) =>
+    outputOf(network.peer("wrk", "-t", "1", "-c", String(clients), "-d", time, "-H", header, url));
+  await ask(warmUp);
+  const text = await ask(duration);
   close();
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
   if (!(rate > 0)) throw new Error(`wrk has measured nothing: ${text}`);
