@@ -31,7 +31,10 @@ export function sum(view: DataView, at: number, length: number, seed: ChecksumSu
     at += 2;
   }
   if (at < end) total += view.getUint8(at);
-  return seed + total;
+  total += seed;
+  // Two foldings make a small integer of it: a larger number would be returned in an object, 16 bytes for each call.
+  const low = total >>> 0;
+  return (low & 0xffff) + (low >>> 16) + Math.floor(total / 0x1_0000_0000);
 }
 
 /** Adds one 16-bit field, given as the number that it stands for, to `seed`. */
@@ -41,8 +44,8 @@ export function addUint16(value: number, seed: ChecksumSum): ChecksumSum {
 
 /** The one's complement sum folded to 16 bits, as the number that stands in a big-endian field. Not inverted. */
 export function fold(total: ChecksumSum): number {
-  // A sum of up to 2^21 words exceeds 32 bits: fold the high part by division first.
-  let folded = (total % 0x1_0000_0000) + Math.floor(total / 0x1_0000_0000);
+  // It may exceed 32 bits: fold the high part by division first.
+  let folded = (total >>> 0) + Math.floor(total / 0x1_0000_0000);
   folded = (folded & 0xffff) + Math.floor(folded / 0x1_0000);
   folded = (folded & 0xffff) + (folded >>> 16);
   folded = (folded & 0xffff) + (folded >>> 16);
