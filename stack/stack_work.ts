@@ -66,6 +66,7 @@ export class StackWork implements Work {
     try {
       clock.hold?.();
       const handled = this.#receive(clock.now()) + (this.#putOff > 0 ? 1 : 0);
+      if (handled > 0) clock.hold?.();
       const expired = this.#more && ++this.#batches < batchesBeforeTimers ? 0 : this.#runTimers();
       // A single frame's answer goes at once: a peer that waits for it would wait for the program to come to rest as well.
       this.#transport.flushFollows = handled + expired > 1;
@@ -91,7 +92,6 @@ export class StackWork implements Work {
 
   #runTimers(): number {
     this.#batches = 0;
-    this.#timers.clock.hold?.();
     return this.#timers.run();
   }
 
