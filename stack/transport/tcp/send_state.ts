@@ -18,6 +18,9 @@ import { initialTimeout, minimumTimeout, RttEstimator } from "./rtt.ts";
 import { Mark, Scoreboard } from "./scoreboard.ts";
 import type { SendBuffer } from "./send_buffer.ts";
 
+/** So many bytes the send buffer takes however small the congestion window is, if it is allowed as many. */
+const leastBufferLimit = 512 * 1024;
+
 /** Takes what the acknowledgement of a SYN says, which tells nothing of the data to come. */
 const handshakeRack = new Rack(new RttEstimator());
 
@@ -248,9 +251,18 @@ export abstract class SendState implements FlyingSender {
     return this.finSent && this.sndUna === this.sndNxt;
   }
 
+  /**
+   * Bytes up to which the buffer takes more: those in the network, and a congestion window of others to follow them. More
+   * would wait for nothing, outside of the processor's cache.
+   */
+  get bufferLimit(): number {
+    const { scoreboard, window } = this.flight;
+    return Math.min(this.limit, Math.max(leastBufferLimit, scoreboard.outstanding + Math.floor(window.size)));
+  }
+
   /** Takes bytes into the buffer and returns how many. */
   append(source: Uint8Array): number {
-    return this.finQueued ? 0 : this.flight.buffer.append(source, this.limit);
+    return this.finQueued ? 0 : this.flight.buffer.append(source, this.bufferLimit);
   }
 
   /** Takes a new size of full segments over, from the peer's SYN or a path MTU. */

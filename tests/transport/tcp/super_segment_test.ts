@@ -133,6 +133,20 @@ Deno.test("a link that gathers is handed super-segments that are in the send buf
   await pair.end();
 });
 
+Deno.test("the send buffer takes half a megabyte, or what is out and a window more, and no more than that", async () => {
+  const pair = new Pair({ impairments: { delay: 5 } });
+  const data = new Uint8Array(4 << 20);
+  assertEquals(pair.sender.send(data), 512 * 1024);
+  assertEquals(pair.sender.send(data), 0);
+  // When a part has been acknowledged, and the window has grown, there is room for whole bytes, however it is cut.
+  pair.time.advance(40);
+  const { congestionWindow, sendQueued } = pair.sender.info();
+  assertLess(sendQueued, 512 * 1024);
+  const room = Math.max(512 * 1024, pair.sender.info().bytesInFlight + Math.floor(congestionWindow)) - sendQueued;
+  assertEquals(pair.sender.send(data), room);
+  await pair.end();
+});
+
 Deno.test("a link that cuts nothing is handed segments", async () => {
   const pair = new Pair({});
   pair.transfer(1_000_000);
