@@ -15,8 +15,8 @@ import { connectionInfo } from "./connection_info.ts";
 import type { ConnectionTimers, TimedConnection } from "./connection_timers.ts";
 import type { TcpContext } from "./context.ts";
 import { ControlBlock } from "./control_block.ts";
-import { ecnSetup } from "./ecn.ts";
 import type { FastOpenHandshake, FastOpenOption } from "./fast_open.ts";
+import { sendFirstSyn, synTimedOut } from "./handshake.ts";
 import { Flag } from "./header.ts";
 import { withNetworkError } from "./reports.ts";
 import { Measure } from "./measures.ts";
@@ -102,7 +102,7 @@ export class Connection extends ControlBlock
   open(fastOpen: boolean = false): void {
     this.setState(State.synSent);
     if (fastOpen) this.fastOpen = this.context.fastOpen.begin(this.remote, this.announcedSegmentBytes);
-    if (!this.deferred) this.#sendFirstSyn();
+    if (!this.deferred) sendFirstSyn(this);
   }
 
   /** Whether the SYN waits for the first data. */
@@ -113,17 +113,7 @@ export class Connection extends ControlBlock
   /** Sends the SYN that waits for the first data, with what there is of them. */
   proceed(): void {
     if (!this.deferred || this.#state !== State.synSent) return;
-    this.#sendFirstSyn();
-  }
-
-  #sendFirstSyn(): void {
-    const { fastOpen } = this;
-    const dataBytes = fastOpen === null ? 0 : Math.min(this.sender.queued, fastOpen.room);
-    if (fastOpen !== null) fastOpen.deferred = false;
-    const flags = this.context.options.ecn === "request" ? Flag.syn | ecnSetup : Flag.syn;
-    this.sender.sendSyn(flags, this.now, dataBytes);
-    if (fastOpen !== null) fastOpen.option = null;
-    this.updateTimers();
+    sendFirstSyn(this);
   }
 
   /** The Fast Open option of the SYN under way, or null for none. */
@@ -136,35 +126,9 @@ export class Connection extends ControlBlock
     return this.#state === State.synReceived && this.fastOpen !== null && this.fastOpen.pending !== null;
   }
 
-  /** Sends the SYN, or the SYN and ACK, again or for the first time. */
-  sendSyn(): void {
-    const { fastOpen } = this;
-    if (fastOpen !== null) fastOpen.deferred = false;
-    this.#sendSyn();
-    if (fastOpen !== null) fastOpen.option = null;
-  }
-
-  /** Our SYN was too big for the path with its data: it is sent again without them. */
-  synTooBig(): void {
-    if (this.fastOpen !== null) this.fastOpen.tooBig = true;
-    this.sendSyn();
-  }
-
-  /** Our SYN was not answered in time. */
+  /** As {@linkcode TimedConnection.synTimedOut}. */
   synTimedOut(): void {
-    const { fastOpen } = this;
-    if (fastOpen !== null) fastOpen.tooBig = false;
-    if (fastOpen !== null && !fastOpen.lost && this.#state === State.synSent) {
-      fastOpen.lost = true;
-      this.context.fastOpen.cache.lost(this.remote.address);
-    }
-    this.sendSyn();
-  }
-
-  #sendSyn(): void {
-    // A SYN that asked for explicit congestion notification may have been dropped for that: it is asked once.
-    if (this.state === State.synSent) return this.sender.sendSyn(Flag.syn, this.now);
-    this.sender.sendSyn(Flag.syn | Flag.ack | (this.ecn === null ? 0 : Flag.ece), this.now);
+    synTimedOut(this);
   }
 
   /** The handshake is complete. */
@@ -379,14 +343,6 @@ export class Connection extends ControlBlock
   /** Ends the connection because of a failure. */
   fail(name: ErrorName, message: string): void {
     this.finish({ name, message });
-  }
-
-  /** The peer gives up a handshake that it began, by RST or by a new SYN (RFC 9293 section 3.10.7.4). */
-  handshakeReset(): void {
-    const { openedFast } = this;
-    if (this.fastOpen !== null) this.fastOpen.reset = true;
-    if (openedFast) this.fail("ConnectionReset", "The peer reset the connection");
-    else this.finish(null);
   }
 
   /** Gives the connection up because the peer does not answer. */

@@ -9,6 +9,7 @@ import type { ErrorName } from "../../errors.ts";
 import { ErrorKind } from "../../protocol.ts";
 import { before } from "../../sequence.ts";
 import type { Connection } from "./connection.ts";
+import { synTooBig } from "./handshake.ts";
 import { describeNetworkError, reportNetworkError } from "./reports.ts";
 import { State } from "./state.ts";
 
@@ -41,7 +42,7 @@ function packetTooBig(connection: Connection, mtu: number): void {
   path.network.lowerMtu(path, believed);
   connection.fitSegments();
   // RFC 7413 section 4.2.1: a SYN with data has other ways to fail; it is sent again at once, without them.
-  if (connection.state === State.synSent) return sender.bytesSent > 0 ? connection.synTooBig() : undefined;
+  if (connection.state === State.synSent) return sender.bytesSent > 0 ? synTooBig(connection) : undefined;
   sender.recovery.segmentsTooBig(sender.segmentBytes);
   connection.queueFlush();
 }

@@ -16,6 +16,7 @@ import { Connection } from "./connection.ts";
 import type { TcpContext } from "./context.ts";
 import { encodedSackPermitted, encodedWindowScale, encodeOptions, SynCookies } from "./cookies.ts";
 import type { PendingFastOpens } from "./fast_open.ts";
+import { sendSyn } from "./handshake.ts";
 import { destinationPort, Flag, protocolNumber, sourcePort } from "./header.ts";
 import type { Listener } from "./listener.ts";
 import { Receiver } from "./receive.ts";
@@ -120,7 +121,7 @@ export class PassiveOpen {
     connection.sender.setWindow(segment.sequence, connection.sender.initialSequence, segment.window);
     connection.setState(State.synReceived);
     if (connection.openedFast) takeSynData(connection, segment);
-    connection.sendSyn();
+    sendSyn(connection);
     connection.updateTimers();
     if (connection.openedFast) listener.openFast(connection);
     return Verdict.done;

@@ -1,6 +1,5 @@
 /**
- * The receiving half of a connection: which segments are acceptable, where their data go, and how much more the peer
- * may send.
+ * The receiving half of a connection: where the data of segments go, and what acknowledgements say about them.
  *
  * @module
  */
@@ -10,6 +9,7 @@ import { AckNeed, AckPolicy } from "./ack_policy.ts";
 import { maximumSackBlocks } from "./options.ts";
 import { maximumRanges, Ranges } from "./ranges.ts";
 import type { ReceiveBuffer, SpareReceiveBuffers } from "./receive_buffer.ts";
+import { ReceiveWindow } from "./receive_window.ts";
 import type { ByteSource } from "./ring.ts";
 import type { Segment } from "./segment.ts";
 import { defaultSettings } from "./settings.ts";
@@ -19,13 +19,7 @@ import { WindowGrowth } from "./window_growth.ts";
 const timestampLifetime = 24 * 24 * 3600;
 
 /** The receiving half of one connection. */
-export class Receiver {
-  /** RCV.NXT. */
-  rcvNxt: number = 0;
-  /** The right edge that was announced: RCV.NXT + RCV.WND. It never moves back. */
-  rightEdge: number = 0;
-  /** Shift count of the windows that we announce. */
-  windowScale: number = 0;
+export class Receiver extends ReceiveWindow {
   /** Sequence number of the peer's FIN; meaningful when `finKnown`. */
   finSequence: number = 0;
   /** Whether the peer's FIN has been seen, in order or not. */
@@ -38,8 +32,6 @@ export class Receiver {
   recentTimestamp: number = 0;
   /** Last.ACK.sent: what the last segment that we sent acknowledged. */
   lastAckSent: number = 0;
-  /** Payload of the largest segment that the peer sent lately, in bytes: what counts as a full segment. */
-  segmentBytes: number = 536;
   /** Payload bytes received in order. */
   bytesReceived: number = 0;
   /** Segments received behind a hole. */
@@ -54,16 +46,11 @@ export class Receiver {
   readonly #spareBuffers: SpareReceiveBuffers;
   /** What can be read, and what is behind holes; null while there is nothing and nothing is expected. */
   #buffer: ReceiveBuffer | null = null;
-  #limit: number;
-  readonly #initialWindow: number;
-  #maximum: number;
   /** When TS.Recent was taken, in whole seconds. */
   #recentTimestampAt = 0;
   #duplicateStart = 0;
   #duplicateEnd = 0;
 
-  /** Whether the first window was smaller than it should be, because a SYN cannot announce more. */
-  #cutBySyn = false;
   #growth: WindowGrowth | null = null;
 
   /**
@@ -76,15 +63,13 @@ export class Receiver {
     window: number = defaultSettings.initialReceiveWindow,
     quick: number = defaultSettings.quickAcknowledgements,
   ) {
+    super(maximum, window);
     this.#spareBuffers = spareBuffers;
-    this.#maximum = maximum;
-    this.#limit = Math.min(window, maximum);
-    this.#initialWindow = this.#limit;
     this.acks = new AckPolicy(quick);
   }
 
   /** In-order bytes that wait for the application. */
-  get queued(): number {
+  override get queued(): number {
     return this.#buffer === null ? 0 : this.#buffer.queued;
   }
 
@@ -96,34 +81,9 @@ export class Receiver {
     if (this.#buffer !== null && this.#buffer.unused) this.#buffer = this.#spareBuffers.recycle(this.#buffer);
   }
 
-  /** RCV.WND, in bytes. */
-  get window(): number {
-    return distance(this.rightEdge, this.rcvNxt);
-  }
-
-  /** Changes the most bytes that wait for the application. The window that was announced stays. */
-  set maximum(bytes: number) {
-    this.#maximum = bytes;
-    this.#limit = Math.min(this.#limit, bytes);
-  }
-
-  /** The shift count with which the largest window can be announced (RFC 7323 section 2.2). */
-  static scaleFor(maximum: number): number {
-    let scale = 0;
-    while (scale < 14 && 65535 << scale < maximum) scale++;
-    return scale;
-  }
-
-  /** The window that a SYN announces: never scaled (RFC 7323 section 2.2). */
-  get synWindow(): number {
-    return Math.min(this.#limit - this.queued, 65535);
-  }
-
   /** Starts with the peer's initial sequence number: its SYN has been received. */
   start(initialSequence: number): void {
-    this.rcvNxt = add(initialSequence, 1);
-    this.rightEdge = add(this.rcvNxt, this.synWindow);
-    this.#cutBySyn = this.#limit > this.synWindow;
+    this.startWindow(initialSequence);
     this.lastAckSent = this.rcvNxt;
   }
 
@@ -137,37 +97,12 @@ export class Receiver {
     this.#ownBuffer.write(0, packet, dataAt, distance(end, this.rcvNxt));
   }
 
-  /**
-   * Lets the peer use the whole window that was asked for, and not only what our SYN could announce of it. For who
-   * opens a connection himself: an answer to anybody's SYN promises no more than it says.
-   */
-  openWindow(): void {
-    this.rightEdge = this.#wantedEdge(0);
-  }
-
   /** The handshake is complete: takes what was held, and returns whether that was anything. */
   takeHeld(now: number): boolean {
     const ranges = this.outOfOrder;
     if (ranges.count === 0 || ranges.firstStart !== this.rcvNxt) return false;
     this.#advance(ranges.firstEnd, false, now);
     return true;
-  }
-
-  /** The data of the peer's SYN have been taken (RFC 7413): the window that our SYN and ACK announces lies behind them. */
-  takenFromSyn(): void {
-    this.rightEdge = add(this.rcvNxt, this.synWindow);
-  }
-
-  /**
-   * Whether a segment lies in the window (RFC 9293 section 3.10.7.4, first step). A segment at RCV.NXT is taken even
-   * when the window is closed: its data are cut off, its acknowledgement counts.
-   */
-  acceptable(sequence: number, length: number): boolean {
-    if (sequence === this.rcvNxt) return true;
-    if (notBefore(sequence, this.rcvNxt) && before(sequence, this.rightEdge)) return true;
-    if (length === 0) return false;
-    const last = add(sequence, length - 1);
-    return before(sequence, this.rcvNxt) && notBefore(last, this.rcvNxt);
   }
 
   /** Whether a timestamp is older than the most recent one: PAWS (RFC 7323 section 5). */
@@ -246,7 +181,7 @@ export class Receiver {
     const length = this.#buffer === null ? 0 : this.#buffer.read(target);
     this.#giveBufferBack();
     const wanted = this.#growth?.read(length, now, rtt) ?? 0;
-    if (wanted > this.#limit) this.#limit = Math.min(this.#maximum, Math.max(wanted, 2 * this.#limit));
+    this.growWindow(wanted);
     return length;
   }
 
@@ -258,30 +193,6 @@ export class Receiver {
   /** Copies bytes to the application, which can read them again, and returns how many. */
   peek(target: Uint8Array): number {
     return this.#buffer === null ? 0 : this.#buffer.peek(target);
-  }
-
-  /**
-   * Moves the right edge as far as the buffer allows and it is worth it, and returns the window field that announces
-   * it (RFC 9293 section 3.8.6.2.2; RFC 7323 section 2.3).
-   */
-  announce(scaled: boolean): number {
-    const scale = scaled ? this.windowScale : 0;
-    const wanted = this.#wantedEdge(scale);
-    if (this.#worthAnnouncing(wanted) || (this.#cutBySyn && after(wanted, this.rightEdge))) this.rightEdge = wanted;
-    this.#cutBySyn = false;
-    const window = this.window;
-    // The peer sees the window in steps: rounded up, so that the edge that it has seen does not move back.
-    const step = 1 << scale;
-    const field = Math.min(65535, Math.ceil(window / step));
-    const announced = add(this.rcvNxt, field * step);
-    if (after(announced, this.rightEdge)) this.rightEdge = announced;
-    return field;
-  }
-
-  /** Whether reading has made so much room that the peer should hear of it now (RFC 9293 section 3.8.6.2.2). */
-  get windowUpdateDue(): boolean {
-    const wanted = this.#wantedEdge(this.windowScale);
-    return this.#worthAnnouncing(wanted) && this.window < this.#limit / 2;
   }
 
   /** A segment goes out that acknowledges everything up to RCV.NXT. */
@@ -389,20 +300,5 @@ export class Receiver {
     this.acks.need = AckNeed.now;
     this.#duplicateStart = start;
     this.#duplicateEnd = end;
-  }
-
-  /** Where the right edge could be: what fits the buffer behind what waits in it, in steps that can be announced. */
-  #wantedEdge(scale: number): number {
-    const free = Math.max(0, this.#limit - this.queued);
-    const step = 1 << scale;
-    // Without scaling no more than 65,535 can be announced, but what was asked for is taken if it comes.
-    const most = scale === 0 ? Math.max(this.#initialWindow, 65535) : 65535 * step;
-    return add(this.rcvNxt, Math.min(Math.floor(free / step) * step, most));
-  }
-
-  /** RFC 9293 section 3.8.6.2.2: moves of less than a segment, or half the buffer, are not worth announcing. */
-  #worthAnnouncing(wanted: number): boolean {
-    const gain = distance(wanted, this.rightEdge);
-    return gain > 0 && gain >= Math.min(this.#limit / 2, this.segmentBytes);
   }
 }

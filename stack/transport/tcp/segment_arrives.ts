@@ -13,6 +13,7 @@ import type { Acknowledgement } from "./acknowledgement.ts";
 import { Congestion } from "./congestion/control.ts";
 import type { Connection } from "./connection.ts";
 import { agreesToEcn, asksForEcn, Ecn } from "./ecn.ts";
+import { handshakeReset, sendSyn } from "./handshake.ts";
 import { Flag } from "./header.ts";
 import { RecoveryState } from "./recovery.ts";
 import { noteUrgent } from "./reports.ts";
@@ -61,7 +62,7 @@ function arrivesInSynSent(connection: Connection, segment: Segment): void {
     connection.receiver.openWindow();
     connection.receiver.hold(segment);
     connection.setState(State.synReceived);
-    connection.sendSyn();
+    sendSyn(connection);
     connection.updateTimers();
     return;
   }
@@ -106,7 +107,7 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   const { receiver, sender, context } = connection;
   if (connection.state === State.synReceived && segment.syn && !segment.ack && !segment.rst) {
     // Data of the first may have been taken (RFC 7413).
-    if (add(segment.sequence, 1 + receiver.bytesReceived) === receiver.rcvNxt) return connection.sendSyn();
+    if (add(segment.sequence, 1 + receiver.bytesReceived) === receiver.rcvNxt) return sendSyn(connection);
   }
   const answer = isAnswerToSimultaneousOpen(connection, segment);
   // Its SYN has been taken already; what counts is its acknowledgement.
@@ -116,7 +117,7 @@ function arrivesSynchronized(connection: Connection, segment: Segment): void {
   if (segment.syn && !answer) {
     context.counters.unexpected++;
     // RFC 9293 section 3.10.7.4, fourth: the peer begins anew, and the listener waits for it again.
-    if (connection.state === State.synReceived && connection.passive) return connection.handshakeReset();
+    if (connection.state === State.synReceived && connection.passive) return handshakeReset(connection);
     if (context.options.trustSyns) {
       connection.sendReset();
       return connection.fail("ConnectionReset", "The peer began a new connection");
@@ -199,7 +200,7 @@ function arrivesReset(connection: Connection, segment: Segment): void {
   if (segment.sequence !== receiver.rcvNxt && !context.options.trustResets) return connection.sendChallengeAck();
   context.counters.resetsReceived++;
   if (connection.state === State.synReceived) {
-    if (connection.passive) return connection.handshakeReset();
+    if (connection.passive) return handshakeReset(connection);
     return connection.fail("ConnectionRefused", "The peer refused the connection");
   }
   connection.fail("ConnectionReset", "The peer reset the connection");
