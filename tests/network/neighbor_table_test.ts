@@ -14,7 +14,7 @@ const nics = [0, 1, 2].map((index) => {
 });
 
 function neighborOf(nic: Nic, address: IpAddress): Neighbor {
-  return new Neighbor({ confirm() {} }, nic, EtherType.ipv4, address);
+  return new Neighbor({ confirm() {}, doubt() {} }, nic, EtherType.ipv4, address);
 }
 
 Deno.test("The neighbour table agrees with a plain map through additions and removals, collisions included", () => {
