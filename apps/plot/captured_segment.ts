@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Family, IpAddress } from "../../mod.ts";
+import { type Family, IpAddress, type TrackedSegment } from "../../mod.ts";
 import type { CapturedFrame } from "../../stack/link/pcap_reader.ts";
 import {
   fragmentOffsetAt,
@@ -28,7 +28,7 @@ import {
 import { TcpOptions } from "../../stack/transport/tcp/options.ts";
 
 /** A segment as it stands in a capture. Sequence numbers are absolute. */
-export interface CapturedSegment {
+export interface CapturedSegment extends TrackedSegment {
   /** The number of its frame, from 1. */
   readonly frame: number;
   /** Milliseconds since 1970 UTC. */
@@ -37,18 +37,6 @@ export interface CapturedSegment {
   readonly source: string;
   /** The receiver's address and port. */
   readonly destination: string;
-  /** SEG.SEQ. */
-  readonly sequence: number;
-  /** SEG.ACK, whether or not the ACK bit makes it count. */
-  readonly acknowledgement: number;
-  /** The control bits. */
-  readonly flags: number;
-  /** Bytes of payload. */
-  readonly length: number;
-  /** The window field, not scaled. */
-  readonly window: number;
-  /** Shift count of the windows, or -1 where the option is absent. */
-  readonly windowScale: number;
   /** Left and right edges of the SACK blocks. */
   readonly sack: readonly (readonly [left: number, right: number])[];
 }
