@@ -41,15 +41,13 @@ export interface TcpForwarderOptions {
 }
 
 /** A connection that somebody asks for. */
-export class TcpRequest implements Flow<TcpRequest> {
+export class TcpRequest implements Flow {
   /** Where it is meant to go. */
   readonly local: Endpoint;
   /** Who asks for it. */
   readonly remote: Endpoint;
   /** Managed by `FlowTable`. */
   flowHash: number = 0;
-  /** Managed by `FlowTable`. */
-  nextFlow: TcpRequest | null = null;
   /** The SYN; null once there is a decision. */
   packet: Packet | null;
 

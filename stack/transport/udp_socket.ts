@@ -110,7 +110,7 @@ const pathEntries = 16;
 export const defaultReceiveBufferBytes = 262_144;
 
 /** A UDP socket. Made by `Udp.bind` and `Udp.connect`. */
-export class UdpSocket implements Flow<UdpSocket> {
+export class UdpSocket implements Flow {
   /** Our end. Its address is the unspecified one where datagrams to any own address are received. */
   readonly local: Endpoint;
   /** The peer, or null: then datagrams from anybody are received. */
@@ -135,8 +135,6 @@ export class UdpSocket implements Flow<UdpSocket> {
   dropped: number = 0;
   /** Managed by `FlowTable`. */
   flowHash: number = 0;
-  /** Managed by `FlowTable`. */
-  nextFlow: UdpSocket | null = null;
 
   readonly #host: UdpHost;
   readonly #queue: DatagramQueue;

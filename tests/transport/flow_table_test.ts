@@ -4,11 +4,10 @@ import { below, SeededRandom } from "../../stack/random.ts";
 import type { Endpoint } from "../../stack/transport/endpoint.ts";
 import { type Flow, FlowTable } from "../../stack/transport/flow_table.ts";
 
-class TestFlow implements Flow<TestFlow> {
+class TestFlow implements Flow {
   readonly local: Endpoint;
   readonly remote: Endpoint | null;
   flowHash = 0;
-  nextFlow: TestFlow | null = null;
 
   constructor(local: string, localPort: number, remote: string | null, remotePort = 0) {
     this.local = { address: IpAddress.parse(local), port: localPort };
@@ -41,6 +40,24 @@ Deno.test("a flow that differs in any of the four parts is not found", () => {
   assertEquals(find(table, new TestFlow("192.0.2.1", 7, "192.0.2.3", 40000)), null);
   assertEquals(find(table, new TestFlow("192.0.2.1", 7, "192.0.2.2", 40001)), null);
   assertEquals(find(table, new TestFlow("192.0.2.2", 40000, "192.0.2.1", 7)), null);
+});
+
+Deno.test("flows whose addresses are alike as one word are told apart, right after one of them was found", () => {
+  const alike = [
+    new TestFlow("2001:db8::1", 7, "2001:db8::2", 40000),
+    new TestFlow("2001:db8:0:1::", 7, "2001:db8::2", 40000),
+    new TestFlow("2001:db8::1", 7, "2001:db8:0:2::", 40000),
+    new TestFlow("::2001:db9", 7, "::2001:dba", 40000),
+    new TestFlow("32.1.13.185", 7, "32.1.13.186", 40000),
+  ];
+  for (const flow of alike) {
+    const table = new FlowTable<TestFlow>(new SeededRandom(1));
+    table.add(flow);
+    for (const other of alike) {
+      assertStrictEquals(find(table, flow), flow);
+      assertStrictEquals(find(table, other), other === flow ? flow : null);
+    }
+  }
 });
 
 Deno.test("a 4-tuple can be held once, and a flow without a remote end not at all", () => {

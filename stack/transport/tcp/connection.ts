@@ -40,12 +40,9 @@ export interface ConnectionParent {
 const strayAcknowledgementBurst = 8;
 
 /** One connection. */
-export class Connection extends ControlBlock
-  implements UserConnection, Flow<Connection>, TimedConnection, SegmentSource {
+export class Connection extends ControlBlock implements UserConnection, Flow, TimedConnection, SegmentSource {
   /** What all connections of a stack share. */
   declare readonly context: TcpContext<Connection>;
-  /** Managed by the flow table. */
-  nextFlow: Connection | null = null;
   /** Managed by the flow table. */
   flowHash: number = 0;
   /** Who is told; null until someone takes the connection. */

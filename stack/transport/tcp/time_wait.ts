@@ -21,7 +21,7 @@ import type { Segment } from "./segment.ts";
 export const maximumTimeWait = 16_384;
 
 /** What is left of one connection. */
-export class TimeWait implements Flow<TimeWait> {
+export class TimeWait implements Flow {
   /** Our end. */
   readonly local: Endpoint;
   /** The peer's end. */
@@ -48,8 +48,6 @@ export class TimeWait implements Flow<TimeWait> {
   readonly reservation: PortReservation | null;
   /** The connection itself, while somebody watches. */
   readonly connection: Connection | null;
-  /** Managed by the flow table. */
-  nextFlow: TimeWait | null = null;
   /** Managed by the flow table. */
   flowHash: number = 0;
 

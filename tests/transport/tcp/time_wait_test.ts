@@ -84,7 +84,6 @@ tcpTest("there are never more than the limit: the oldest gives way, and its port
     const other = Object.assign(Object.create(Object.getPrototypeOf(entry)), entry, {
       remote: { address: remote.address, port: 10_000 + index },
       reservation: { release: () => void ended++ },
-      nextFlow: null,
     });
     t.tcp.timeWait.add(other);
   }
