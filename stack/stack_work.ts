@@ -50,12 +50,6 @@ export class StackWork implements Work {
   #putOff = 0;
   /** Whether more frames are likely to wait: the last batch was a full one. */
   #more = false;
-  /** Whether more frames may wait: the last look did not come to their end. */
-  #mayWait = false;
-  /** Frames that have come since there were none. */
-  #run = 0;
-  /** Whether frames come one by one: there was no second one behind the last that came. */
-  #single = false;
   /** Batches since the timers last ran. */
   #batches = 0;
 
@@ -72,9 +66,8 @@ export class StackWork implements Work {
     try {
       clock.hold?.();
       const handled = this.#receive(clock.now()) + (this.#putOff > 0 ? 1 : 0);
-      // A single frame takes less time than asking for it.
-      if (handled > 1) clock.hold?.();
-      const expired = this.#mayWait && ++this.#batches < batchesBeforeTimers ? 0 : this.#runTimers();
+      if (handled > 0) clock.hold?.();
+      const expired = this.#more && ++this.#batches < batchesBeforeTimers ? 0 : this.#runTimers();
       // A single frame's answer goes at once: a peer that waits for it would wait for the program to come to rest as well.
       this.#transport.flushFollows = handled + expired > 1;
       return handled + expired;
@@ -127,15 +120,13 @@ export class StackWork implements Work {
   #receive(now: number): number {
     let received = 0;
     this.#more = false;
-    // Where frames come one by one, the program answers the first before another one is looked for.
-    const most = this.#single && this.#run === 0 ? 1 : batchFrames;
     const nics = this.#nics;
     for (let index = 0; index < nics.length; index++) {
       const nic = nics[index]!;
       if (nic.device.wantsWrite) nic.device.flush();
       let frames = 0;
       let bytes = 0;
-      while (frames < most && bytes < batchBytes) {
+      while (frames < batchFrames && bytes < batchBytes) {
         const packet = nic.receive(now);
         if (packet === null) break;
         frames++;
@@ -145,9 +136,6 @@ export class StackWork implements Work {
       received += frames;
       if (frames === batchFrames || bytes >= batchBytes) this.#more = true;
     }
-    this.#mayWait = this.#more || (received > 0 && most === 1);
-    if (received === 0 && this.#run > 0) this.#single = this.#run === 1;
-    this.#run = received === 0 ? 0 : this.#run + received;
     return received;
   }
 }

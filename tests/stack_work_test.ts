@@ -103,34 +103,6 @@ Deno.test("timers wait for no more than 16 batches of frames", () => {
   assertEquals(expiredAfter, 16);
 });
 
-Deno.test("where frames come one by one, the program answers each before another one is looked for", () => {
-  const bench = new Bench(1, 60);
-  assertEquals(bench.turns(), [[1, true]]);
-  bench.frames = 3;
-  assertEquals(bench.turns(), [[1, true], [2, true]]);
-});
-
-Deno.test("frames that came together are taken together the next time", () => {
-  const bench = new Bench(1, 60);
-  bench.turns();
-  bench.frames = 2;
-  assertEquals(bench.turns(), [[1, true], [1, true]]);
-  bench.frames = 3;
-  assertEquals(bench.turns(), [[3, true]]);
-});
-
-Deno.test("a timer does not expire before a second frame was looked for", () => {
-  const bench = new Bench(1, 60);
-  bench.turns();
-  bench.frames = 2;
-  let left = -1;
-  bench.timers.create(() => left = bench.frames).start(0);
-  bench.work.step();
-  assertEquals(left, -1);
-  bench.work.step();
-  assertEquals(left, 0);
-});
-
 Deno.test("a flush of everything is not put off", () => {
   const bench = new Bench(64, 60);
   bench.work.step();
