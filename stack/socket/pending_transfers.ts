@@ -5,6 +5,7 @@
  */
 
 import { type ErrorName, makeError } from "../errors.ts";
+import { FreeList } from "../free_list.ts";
 import { formatEndpoint } from "../transport/endpoint.ts";
 import type { ConnectionObserver, Failure, UserConnection } from "../transport/tcp/user.ts";
 import type { ProgramKeeper } from "./hold.ts";
@@ -35,22 +36,19 @@ const nothing: never[] = [];
  * processor has in its caches what another one has just used.
  */
 class SpareLists<Item> {
-  readonly #spare: Item[][] = [];
+  readonly #spare = new FreeList<Item[]>();
 
   /** An empty list. */
   take(): Item[] {
-    return this.#spare.pop() ?? [];
+    return this.#spare.take() ?? [];
   }
 
   /** Takes an empty list back. Returns what is left to its user: one in which nothing waits. */
   recycle(list: Item[]): Item[] {
-    if (list !== nothing && this.#spare.length < mostSpareLists) this.#spare.push(list);
+    if (list !== nothing) this.#spare.keep(list);
     return nothing;
   }
 }
-
-/** Spare lists are kept up to this number. */
-const mostSpareLists = 1024;
 
 const spareReads = new SpareLists<PendingRead>();
 const spareWrites = new SpareLists<PendingWrite>();

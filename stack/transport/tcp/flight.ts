@@ -6,6 +6,7 @@
  * @module
  */
 
+import { FreeList } from "../../free_list.ts";
 import { type CongestionControl, CongestionWindow } from "./congestion/control.ts";
 import { Delivery } from "./delivery.ts";
 import { Pacer } from "./pacing.ts";
@@ -14,9 +15,6 @@ import type { RingStorage } from "./ring.ts";
 import { RttEstimator } from "./rtt.ts";
 import { type LossWatcher, Scoreboard } from "./scoreboard.ts";
 import { SendBuffer } from "./send_buffer.ts";
-
-/** Flights that no connection uses are kept up to this number. */
-const mostSpareFlights = 1024;
 
 /** A sending half, as far as its flight works for it. */
 export interface FlyingSender extends LossWatcher {
@@ -101,7 +99,7 @@ export class SpareFlights {
   /** The send buffer of those that have no flight: nothing is put into it. */
   readonly noBuffer: SendBuffer;
   readonly #storage: RingStorage;
-  readonly #spare: Flight[] = [];
+  readonly #spare = new FreeList<Flight>();
 
   /** Send buffers take their memory from `storage`. */
   constructor(storage: RingStorage) {
@@ -111,7 +109,7 @@ export class SpareFlights {
 
   /** A flight for a sending half that has none; see {@linkcode Flight.begin}. */
   take(sender: FlyingSender, sndUna: number, start: number): Flight {
-    const flight = this.#spare.pop() ?? new Flight(this.#storage, sender);
+    const flight = this.#spare.take() ?? new Flight(this.#storage, sender);
     flight.begin(sender, sndUna, start);
     return flight;
   }
@@ -119,7 +117,7 @@ export class SpareFlights {
   /** Takes a flight back in which nothing is left. Returns what is left to its user: nothing. */
   recycle(flight: Flight): null {
     // What a recovery leaves behind that had not come to its end is none of the next connection's business.
-    if (flight.recovery.atRest && this.#spare.length < mostSpareFlights) this.#spare.push(flight);
+    if (flight.recovery.atRest) this.#spare.keep(flight);
     return null;
   }
 }

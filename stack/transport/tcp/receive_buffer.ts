@@ -4,15 +4,13 @@
  * @module
  */
 
+import { FreeList } from "../../free_list.ts";
 import type { ByteRing, ByteSource, RingStorage } from "./ring.ts";
-
-/** Receive buffers that no connection uses are kept up to this number. */
-const mostSpareBuffers = 1024;
 
 /** The receive buffers of the connections that have received nothing to be read, for those that do. */
 export class SpareReceiveBuffers {
   readonly #storage: RingStorage;
-  readonly #spare: ReceiveBuffer[] = [];
+  readonly #spare = new FreeList<ReceiveBuffer>();
 
   /** Buffers take their memory from `storage`. */
   constructor(storage: RingStorage) {
@@ -21,12 +19,12 @@ export class SpareReceiveBuffers {
 
   /** An empty buffer. */
   take(): ReceiveBuffer {
-    return this.#spare.pop() ?? new ReceiveBuffer(this.#storage);
+    return this.#spare.take() ?? new ReceiveBuffer(this.#storage);
   }
 
   /** Takes an empty buffer back. Returns what is left to its user: nothing. */
   recycle(buffer: ReceiveBuffer): null {
-    if (this.#spare.length < mostSpareBuffers) this.#spare.push(buffer);
+    this.#spare.keep(buffer);
     return null;
   }
 }

@@ -5,14 +5,13 @@
  * @module
  */
 
+import { FreeList } from "../../free_list.ts";
+
 /** The smallest storage, in bytes. */
 const smallestBytes = 4096;
 
 /** Up to this many bytes are copied word by word. */
 const mostCopiedByWords = 2048;
-
-/** Rings that nobody uses are kept up to this number. */
-const mostKeptRings = 1024;
 
 /** So much storage is kept for the next rings when it is given back, in bytes, all pieces together. */
 const mostKeptBytes = 16 * 1024 * 1024;
@@ -60,7 +59,7 @@ export class StoragePiece implements ByteTarget {
 export class RingStorage {
   /** By the number of leading zeros of their size. */
   readonly #free: StoragePiece[][] = [];
-  readonly #rings: ByteRing[] = [];
+  readonly #rings = new FreeList<ByteRing>();
   #kept = 0;
   /** Bytes that rings hold at present. */
   inUse: number = 0;
@@ -84,14 +83,14 @@ export class RingStorage {
 
   /** An empty ring. */
   ring(): ByteRing {
-    return this.#rings.pop() ?? new ByteRing(this);
+    return this.#rings.take() ?? new ByteRing(this);
   }
 
   /** Takes a ring back, and its storage. Returns what is left to its user: nothing. */
   recycle(ring: ByteRing | null): null {
     if (ring !== null) {
       ring.clear();
-      if (this.#rings.length < mostKeptRings) this.#rings.push(ring);
+      this.#rings.keep(ring);
     }
     return null;
   }

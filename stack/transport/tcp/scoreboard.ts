@@ -8,6 +8,7 @@
  * @module
  */
 
+import { FreeList } from "../../free_list.ts";
 import { add, before, distance, notAfter } from "../../sequence.ts";
 
 /** What is known of a segment in the network. */
@@ -49,8 +50,7 @@ const columns = 6;
 const noTable = new Float64Array(0);
 
 /** Tables of the smallest size that nobody uses, so that connections with nothing under way hold none. */
-const spareTables: Float64Array[] = [];
-const mostSpareTables = 1024;
+const spareTables = new FreeList<Float64Array>();
 
 /** Who is told of losses. */
 export interface LossWatcher {
@@ -306,7 +306,7 @@ export class Scoreboard {
 
   /** Forgets everything and gives the memory back. */
   clear(): void {
-    if (this.#capacity === smallestCapacity && spareTables.length < mostSpareTables) spareTables.push(this.#table);
+    if (this.#capacity === smallestCapacity) spareTables.keep(this.#table);
     this.#table = noTable;
     this.#capacity = 0;
     this.#head = this.#count = this.#retransmitHint = 0;
@@ -376,7 +376,7 @@ export class Scoreboard {
   #grow(): void {
     const capacity = Math.max(smallestCapacity, 2 * this.#capacity);
     const table = capacity === smallestCapacity
-      ? spareTables.pop() ?? new Float64Array(capacity * columns)
+      ? spareTables.take() ?? new Float64Array(capacity * columns)
       : new Float64Array(capacity * columns);
     const wrapped = this.#head * columns;
     table.set(this.#table.subarray(wrapped), 0);
