@@ -75,7 +75,8 @@ export class ConnectionTable {
     this.#followed.delete(key);
     this.#followed.set(key, { client: segment.source, server: segment.destination, since: segment.time, tracker });
     if (this.#followed.size <= mostConnections) return;
-    for (const oldest of this.#followed.keys()) return void this.#followed.delete(oldest);
+    const [oldest] = this.#followed.keys();
+    this.#followed.delete(oldest!);
   }
 }
 

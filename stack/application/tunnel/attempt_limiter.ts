@@ -51,14 +51,10 @@ export class AttemptLimiter {
     const moment = Math.max(this.#moments.get(source) ?? 0, this.#clock.now()) + this.#period;
     // The map's order is that of the last failures.
     this.#moments.delete(source);
-    if (this.#moments.size >= this.#sources) this.#forgetOldest();
-    this.#moments.set(source, moment);
-  }
-
-  #forgetOldest(): void {
-    for (const source of this.#moments.keys()) {
-      this.#moments.delete(source);
-      return;
+    if (this.#moments.size >= this.#sources) {
+      const [oldest] = this.#moments.keys();
+      this.#moments.delete(oldest!);
     }
+    this.#moments.set(source, moment);
   }
 }
