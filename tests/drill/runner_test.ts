@@ -220,6 +220,60 @@ Deno.test("settings that FreeBSD's scripts begin with bring that system's habits
   );
 });
 
+Deno.test("FreeBSD's scripts leave the order of options open, others do not", async () => {
+  const syn = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <mss 1460,nop,wscale 6,sackOK,TS val 5 ecr 0>`;
+  const settings = [["receive-buffer", "2097152"]] as const;
+  const kind = async (text: string) => (await runScript(text, "x", { settings })).kind;
+  assertEquals(await kind(`\`sysctl net.inet.tcp.sack.enable=1\`\n${syn}`), "ok");
+  assertEquals(await kind(`\`sysctl net.inet.tcp.sack.enable=1\`\n${syn.replace("1460", "1400")}`), "fail");
+  assertEquals(await kind(syn), "fail");
+});
+
+Deno.test("in Linux's scripts a timestamp is a name for what was sent, unless they say how long a tick is", async () => {
+  const script = (echo: number) =>
+    `\`../common/defaults.sh\`
+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 65535 <mss 1000,sackOK,TS val 7 ecr 0>
++0 > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 100 ecr 7>
++.1 < . 1:1(0) ack 1 win 65535 <nop,nop,TS val 8 ecr 100>
++0 accept(3, ..., ...) = 4
++0 write(4, ..., 10) = 10
++0 > P. 1:11(10) ack 1 <nop,nop,TS val 9000 ecr 8>
++.05 < . 1:1(0) ack 11 win 65535 <nop,nop,TS val 9 ecr ${echo}>
++0 %{ assert 70000 < tcpi_rtt < 100000, tcpi_rtt }%`;
+  const result = async (text: string) => formatResult("x", await runScript(text, "x"));
+  assertEquals(await result(script(9000)), "ok x");
+  assertStringIncludes(await result(`--tcp_ts_tick_usecs=1000\n${script(9000)}`), "FAIL x:11 expected");
+});
+
+Deno.test("lines that a shell would join are one command", async () => {
+  const text =
+    "`../common/set_sysctls.py /proc/sys/net/ipv4/tcp_sack=0\\\n  /proc/sys/net/ipv4/tcp_timestamps=0\\\n`\n";
+  const syn = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <mss 1460,nop,wscale 7>`;
+  assertEquals(formatResult("x", await runScript(text + syn, "x")), "ok x");
+});
+
+Deno.test("a script that needs accurate ECN is skipped; values that merely allow it mean classic ECN", async () => {
+  const syn = (flags: string) =>
+    `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS
++0 > ${flags} 0:0(0) <...>`;
+  const run = (value: number, flags: string) =>
+    runScript(`\`sysctl -q net.ipv4.tcp_ecn=${value}\`\n${syn(flags)}`, "x");
+  assertEquals((await run(4, "SEW")).kind, "ok");
+  assertEquals((await run(5, "S")).kind, "ok");
+  assertEquals(await run(3, "SEWA"), { kind: "skip", reason: "the stack has no accurate ECN (RFC 9768)" });
+});
+
 Deno.test("what is set from outside stands against a system's habits, but not against the script", async () => {
   const settings = [["quick-acks", "1"], ["receive-window", "5000"]] as const;
   const flow = "+.1 < . 1:101(100) ack 1 win 65535\n+0 > . 1:1(0) ack 101 win";

@@ -19,8 +19,8 @@ const smallestSynQueue = 128;
 export class Listener implements UserListener, PendingConnectionOwner {
   /** Where it listens. */
   readonly local: Endpoint;
-  /** What its connections start with. */
-  readonly settings: Readonly<ConnectionSettings>;
+  /** What its connections start with; another object counts for those that begin afterwards. */
+  settings: Readonly<ConnectionSettings>;
   /** Its connections that carry data before their handshake is complete; null where none may. */
   fastOpen: PendingFastOpens | null = null;
   /** Called when a connection can be accepted. */

@@ -56,6 +56,8 @@ export class Flow {
   #latestSyn = 0;
   /** Timestamps on the wire less those in the script; null until the stack has sent one. */
   #timestampOffset: number | null = null;
+  /** Timestamps on the wire, by what the script calls them. */
+  readonly #timestamps = new Map<number, number>();
   /** The latest timestamp on the wire: what the peer echoes as long as the script does not show any of ours. */
   #latestTimestamp: number | null = null;
 
@@ -112,7 +114,8 @@ export class Flow {
     // The first SYN has nothing to echo.
     if (option.kind !== "TS" || (spec.flags & (syn | ack)) === syn) return option;
     const offset = this.#timestampOffset;
-    const echo = offset === null ? this.#latestTimestamp ?? option.echo : add(option.echo, offset);
+    const echo = this.#timestamps.get(option.echo) ??
+      (offset === null ? this.#latestTimestamp ?? option.echo : add(option.echo, offset));
     return { ...option, echo };
   }
 
@@ -131,11 +134,13 @@ export class Flow {
       this.localInitial = live.sequence;
       this.#localScript = expected.sequence;
     }
-    if (this.#timestampOffset !== null) return;
     const theirs = expected.options?.find((option) => option.kind === "TS");
     const ours = live.options.find((option) => option.kind === "TS");
-    if (ours !== undefined) this.#latestTimestamp = ours.value;
-    if (theirs !== undefined && ours !== undefined) this.#timestampOffset = distance(ours.value, theirs.value);
+    if (ours === undefined) return;
+    this.#latestTimestamp = ours.value;
+    if (theirs === undefined) return;
+    this.#timestamps.set(theirs.value, ours.value);
+    this.#timestampOffset ??= distance(ours.value, theirs.value);
   }
 
   /** Whether it answers a SYN other than the first: a new connection between the same ports. */

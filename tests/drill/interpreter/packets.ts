@@ -39,6 +39,8 @@ export interface PacketsOptions {
   readonly host: Host;
   /** What is left out of comparisons. */
   readonly ignore: ReadonlySet<Relaxation>;
+  /** Whether values of timestamps count even where the habits of the script's system leave them open. */
+  readonly countsTimestamps: boolean;
   /** Whether each segment must stand in the script as it is, without joining several to a longer one. */
   readonly strictSegments: boolean;
 }
@@ -47,6 +49,7 @@ export interface PacketsOptions {
 export class Packets {
   readonly #host: Host;
   readonly #ignore: ReadonlySet<Relaxation>;
+  readonly #countsTimestamps: boolean;
   readonly #strictSegments: boolean;
   readonly #flows = new Map<string, Flow>();
   #current: Flow | null = null;
@@ -61,6 +64,7 @@ export class Packets {
   constructor(options: PacketsOptions) {
     this.#host = options.host;
     this.#ignore = options.ignore;
+    this.#countsTimestamps = options.countsTimestamps;
     this.#strictSegments = options.strictSegments;
   }
 
@@ -268,12 +272,21 @@ export class Packets {
       segment = { ...segment, length: segment.length + part.length, flags: segment.flags | part.flags };
     }
     const adjusted = spec.sequence === null ? { ...spec, sequence: segment.sequence } : spec;
-    const differences = compareTcp(adjusted, segment, this.#ignore, slack);
+    const differences = compareTcp(adjusted, segment, this.#relaxed(), slack);
     if (differences.length > 0) {
       throw new ScriptFailure(
         `expected ${describeExpected(spec)}, came > ${formatSegment(segment)} (${differences.join("; ")})`,
       );
     }
+  }
+
+  /** What is left out of comparisons: as told, and what the system of the script leaves open. */
+  #relaxed(): ReadonlySet<Relaxation> {
+    const { profile } = this.#host;
+    const relaxed = new Set(this.#ignore);
+    if (!profile.countsOptionOrder) relaxed.add("option-order");
+    if (!profile.countsTimestamps && !this.#countsTimestamps) relaxed.add("timestamps");
+    return relaxed;
   }
 
   /** Whether the stack sends what was written to it. */

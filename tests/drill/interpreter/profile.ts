@@ -8,6 +8,7 @@
 import { Cubic } from "../../../stack/transport/tcp/congestion/cubic.ts";
 import { Reno } from "../../../stack/transport/tcp/congestion/reno.ts";
 import type { CongestionControl } from "../../../stack/transport/tcp/congestion/control.ts";
+import { ScriptSkipped } from "./failure.ts";
 import { FastOpenBits, parseFastOpenKeys, usualFastOpenKey } from "./fast_open.ts";
 import type { ConnectionSettings } from "../../../stack/transport/tcp/user.ts";
 
@@ -54,6 +55,10 @@ export class Profile {
   sendBufferFactor: number = 1;
   /** Packets that no event before the last one expects fail the script. Linux's scripts leave those out that follow. */
   countsSurplus: boolean = true;
+  /** The order of options and their padding count. No RFC prescribes them, and systems differ. */
+  countsOptionOrder: boolean = true;
+  /** Values of timestamps count, as milliseconds; otherwise each only names what was sent, to be echoed later. */
+  countsTimestamps: boolean = true;
   /** What SO_RCVBUF of a socket without a connection is, where that is not the most that a buffer can become. */
   receiveSpace: number | null = null;
   /** Bytes of a full segment without options, to which FreeBSD rounds its receive buffer. */
@@ -104,6 +109,9 @@ export class Profile {
     if (system === "linux") {
       this.sendBufferFactor = 2;
       this.countsSurplus = false;
+      this.countsTimestamps = false;
+    } else {
+      this.countsOptionOrder = false;
     }
     this.#assume(habits[system]);
     this.onChange?.();
@@ -173,6 +181,12 @@ const ecn: Change = (profile, value) => {
   profile.ecn = value === "0" ? "off" : value === "1" ? "request" : "accept";
 };
 
+/** Linux's values above 2 allow accurate ECN, which changes nothing as long as nobody asks for it. */
+const linuxEcn: Change = (profile, value) => {
+  if (value === "3") throw new ScriptSkipped("the stack has no accurate ECN (RFC 9768)");
+  ecn(profile, value === "4" ? "1" : value);
+};
+
 const scalingAndTimestamps: Change = (profile, value) => {
   profile.windowScaling = profile.timestamps = isOn(value);
 };
@@ -234,7 +248,7 @@ const changes: Readonly<Record<string, Change>> = {
   system,
   tcp_sack: flag("selectiveAcknowledgements"),
   "sack.enable": flag("selectiveAcknowledgements"),
-  tcp_ecn: ecn,
+  tcp_ecn: linuxEcn,
   "ecn.enable": ecn,
   "cc.abe": flag("alternativeBackoff"),
   "alternative-backoff": flag("alternativeBackoff"),
@@ -315,12 +329,14 @@ export const settingNames: readonly string[] = Object.keys(changes).sort();
 export function settingsOf(command: string): [name: string, value: string][] {
   const settings: [string, string][] = [];
   if (!/sysctl|\/proc\/sys\//.test(command)) return settings;
+  // A shell joins lines that end so.
+  const line = command.replaceAll(/\\(?:\n|$)/g, " ");
   for (
-    const [, name, quoted, plain] of command.matchAll(/([a-z][\w.\/-]*)\s*=\s*(?:["']([^"'\n]*)["']|([^\s;&"']+))/g)
+    const [, name, quoted, plain] of line.matchAll(/([a-z][\w.\/-]*)\s*=\s*(?:["']([^"'\n]*)["']|([^\s;&"']+))/g)
   ) {
     settings.push([name!, quoted ?? plain!]);
   }
-  for (const [, value, path] of command.matchAll(/echo\s+["']?([^"'>\n]+?)["']?\s*>\s*\/proc\/sys\/(\S+)/g)) {
+  for (const [, value, path] of line.matchAll(/echo\s+["']?([^"'>\n]+?)["']?\s*>\s*\/proc\/sys\/(\S+)/g)) {
     settings.push([path!, value!]);
   }
   return settings;

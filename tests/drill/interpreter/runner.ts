@@ -281,6 +281,7 @@ class Run {
     const packets = new Packets({
       host,
       ignore,
+      countsTimestamps: Number(own.get("tcp_ts_tick_usecs") ?? 0) > 0,
       strictSegments: this.#options.strictSegments === true || own.has("strict_segments"),
     });
     const calls = new Calls({

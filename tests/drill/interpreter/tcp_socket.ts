@@ -186,7 +186,7 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     connection.observer = {
       established: () => {},
       readable: () => {},
-      writable: () => {},
+      writable: () => this.#releaseMore(connection),
       closed: (failure) => this.#ended(failure),
     };
     if (connection.failure !== null) this.#ended(connection.failure);
@@ -241,9 +241,16 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
     if (more) connection.configure({ cork: true });
     const taken = this.#append(connection, length, literal);
     // What was held back for more goes with the last part.
-    if (!more && this.#moreWaits) connection.configure({ cork: this.settings.cork ?? false });
+    if (!more) this.#releaseMore(connection);
     this.#moreWaits = more;
     return taken === 0 && length > 0 ? blocked : taken;
+  }
+
+  /** What waits for more does so no longer: the last part is there, or an acknowledgement has come. */
+  #releaseMore(connection: Connection): void {
+    if (!this.#moreWaits) return;
+    this.#moreWaits = false;
+    connection.configure({ cork: this.settings.cork ?? false });
   }
 
   #append(connection: Connection, length: number, literal: Uint8Array | null): number {
@@ -325,7 +332,9 @@ export class TcpSocket extends Descriptor implements TcpOptionState {
   /** As {@linkcode Descriptor.setOption}. */
   override setOption(level: string, name: string, value: OptionValue): Outcome {
     const outcome = writeTcpOption(this, level, name, value);
-    if (name === "TCP_FASTOPEN" && this.#listener !== null) {
+    if (this.#listener === null) return outcome;
+    this.#listener.settings = { ...this.#listener.settings, ...this.settings };
+    if (name === "TCP_FASTOPEN") {
       const listening = this.#fastOpenListening(value.number);
       this.#listener.fastOpen = listening === false ? null : new PendingFastOpens(this.host.time.clock, listening);
     }
