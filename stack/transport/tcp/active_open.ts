@@ -110,6 +110,9 @@ export function fastOpenAnswered({ fastOpen, sender, context, remote }: Connecti
   if (options.fastOpenBytes > 0) {
     const cookie = options.fastOpenCookie.slice(0, options.fastOpenBytes);
     cache.learn(address, cookie, options.fastOpenExperimental, options.maximumSegmentSize);
+  } else if (options.fastOpenBroken && (cache.get(address)?.cookie ?? null) === null) {
+    // The answer would be as broken the next time.
+    cache.refused(address);
   }
   if (sender.bytesSent === 0) return;
   fastOpen.succeeded = after(sender.sndUna, add(sender.initialSequence, 1));

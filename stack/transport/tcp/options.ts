@@ -52,8 +52,10 @@ export class TcpOptions {
   sackBlocks: number = 0;
   /** Left and right edge of each SACK block, alternating. */
   readonly sackEdges: Int32Array = new Int32Array(2 * maximumSackBlocks);
-  /** Bytes of the Fast Open cookie: 0 when the option asks for one, -1 when it is absent. */
+  /** Bytes of the Fast Open cookie: 0 when the option asks for one, -1 when it is absent or broken. */
   fastOpenBytes: number = -1;
+  /** Whether there was a Fast Open option with a cookie of a length that none has. */
+  fastOpenBroken: boolean = false;
   /** The Fast Open cookie. */
   readonly fastOpenCookie: Uint8Array = new Uint8Array(longestFastOpenCookie);
   /** Whether the Fast Open option has the experimental kind. */
@@ -70,6 +72,7 @@ export class TcpOptions {
     this.hasTimestamps = false;
     this.sackBlocks = 0;
     this.fastOpenBytes = -1;
+    this.fastOpenBroken = false;
     while (at < end) {
       const kind = view.getUint8(at);
       if (kind === OptionKind.endOfOptions) return;
@@ -125,7 +128,10 @@ export class TcpOptions {
 
   /** RFC 7413 section 4.1.1: a cookie has 4 to 16 bytes, an even number; none asks for one. */
   #parseFastOpen(view: DataView, at: number, length: number, experimental: boolean): void {
-    if (length !== 0 && (length < 4 || length > longestFastOpenCookie || length % 2 !== 0)) return;
+    if (length !== 0 && (length < 4 || length > longestFastOpenCookie || length % 2 !== 0)) {
+      this.fastOpenBroken = true;
+      return;
+    }
     this.fastOpenBytes = length;
     this.fastOpenExperimental = experimental;
     for (let index = 0; index < length; index++) this.fastOpenCookie[index] = view.getUint8(at + index);

@@ -232,11 +232,13 @@ tcpTest("client: without a cookie it asks for one, and remembers what it gets", 
   assertEquals([cookie, maximumSegmentSize, experimental], [Uint8Array.of(10, 11, 12, 13, 14, 15), 1400, false]);
 });
 
-tcpTest("client: cookies of a length that cannot be are not remembered", (t) => {
+tcpTest("client: cookies of a length that cannot be are not remembered, and for a while not asked for again", (t) => {
+  const { cache } = t.tcp.fastOpen;
   for (const cookie of ["0a0b", "0a0b0c0d0e", "00".repeat(18)]) {
+    cache.clear();
     t.connect({}, true).takeSent();
     t.receives(`S. 0:0(0) ack 1 <mss 1400,FO ${cookie}>`);
-    assertEquals(t.tcp.fastOpen.cache.get(t.peer), null);
+    assertEquals([cache.get(t.peer)?.cookie, cache.allows(t.peer)], [null, false]);
     t.connection.abort();
     t.takeSent();
   }
