@@ -8,7 +8,8 @@ import { MacAddress } from "../stack/address.ts";
 import { type FramePort, SharedQueue } from "../stack/link/shared_queue.ts";
 import { HostInterface } from "./host_interface.ts";
 import { Libc } from "./libc.ts";
-import { IFF_MULTI_QUEUE, openTapWith, type TapOptions, TunTapDevice } from "./tuntap.ts";
+import { IFF_MULTI_QUEUE, openTapWith, type TapOptions } from "./tuntap.ts";
+import { TunTapDevice } from "./tuntap_device.ts";
 
 /** Options of {@linkcode openTapQueues}. */
 export interface TapQueuesOptions extends TapOptions {

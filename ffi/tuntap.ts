@@ -5,15 +5,16 @@
  */
 
 import { IpPrefix, MacAddress } from "../stack/address.ts";
-import type { DeviceHost } from "../stack/link/device.ts";
-import { DescriptorDevice, type DeviceIdentity } from "./descriptor_device.ts";
+import { BulkMeter } from "./bulk_meter.ts";
 import { Errno, isSystemError, systemError, type SystemErrorDetails } from "./errno.ts";
-import { HostInterface } from "./host_interface.ts";
 import { decodeInterfaceName, encodeInterfaceName, interfaceNameBytes } from "./interface_name.ts";
 import { cString, Libc } from "./libc.ts";
-import { receiveInThread } from "./receive_thread.ts";
+import { ReceiveThread } from "./receive_thread.ts";
 import { type HostAddressOptions, type LinkChange, privilegeRemedy } from "./rtnetlink.ts";
+import { checkMtu, TunTapDevice } from "./tuntap_device.ts";
 import { virtioHeaderBytes } from "./virtio_header.ts";
+
+export { TunTapDevice };
 
 const clonePath = "/dev/net/tun";
 const O_RDWR = 0o2;
@@ -29,29 +30,14 @@ export const IFF_MULTI_QUEUE = 0x0100;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 const TUNSETVNETHDRSZ = 0x400454d8;
-const TUNSETOFFLOAD = 0x400454d0;
 const TUNSETSNDBUF = 0x400454d4;
 
 /** Memory of frames that may wait for the receive thread, in bytes: beyond, writing says that it would block. */
 const receiveThreadBytes = 4 * 1024 * 1024;
 
-/**
- * What the kernel may leave to us in the frames that we read, the most first: an older kernel refuses what it does not
- * know. Super-datagrams of UDP are not asked for: nothing here takes them.
- */
-const TUN_F_CSUM = 0x01;
-const TUN_F_TSO = 0x02 | 0x04;
-const TUN_F_TSO_ECN = 0x08;
-const offloadOffers = [TUN_F_CSUM | TUN_F_TSO | TUN_F_TSO_ECN, TUN_F_CSUM | TUN_F_TSO, TUN_F_CSUM] as const;
-
 /** struct ifreq: the name, then, for TUNSETIFF, 16 bits of flags. */
 const requestBytes = 40;
 const requestFlagsAt = interfaceNameBytes;
-
-/** Bytes in front of the network header of a TAP frame: Ethernet's 14, and 4 for a VLAN tag, which no MTU counts. */
-const etherBytes = 14 + 4;
-const smallestMtu = 68;
-const largestFrame = 65535;
 
 /** An address for the kernel's end of a device. */
 export interface HostAddress extends HostAddressOptions {
@@ -82,7 +68,10 @@ export interface TunOptions {
   /**
    * Have the kernel take what this program sends in a thread of its own, on another processor, and not inside of each
    * call that sends: more throughput where frames are small or flows many, for longer round trips. It needs
-   * CAP_SYS_ADMIN, and Linux 5.12 or later. Default false.
+   * CAP_SYS_ADMIN, and Linux 5.12 or later.
+   *
+   * By default, a device that is opened with `offload: false` has the thread only while bulk data are sent, where there
+   * is a second processor and the kernel allows it; any other has none. `true` is for always, `false` for never.
    */
   receiveThread?: boolean;
 }
@@ -91,60 +80,6 @@ export interface TunOptions {
 export interface TapOptions extends TunOptions {
   /** The Ethernet address of this program's end. Default: a random, locally administered one. */
   mac?: string | MacAddress;
-}
-
-/** A TAP or TUN device. Made by {@linkcode openTap} and {@linkcode openTun}. */
-export class TunTapDevice extends DescriptorDevice {
-  /** The kernel's end: its addresses, routes and switches. */
-  readonly host: HostInterface;
-  #mtu = 0;
-
-  /** Takes over a share in the C library and an attached descriptor. */
-  constructor(libc: Libc, descriptor: number, identity: DeviceIdentity) {
-    super(libc, descriptor, identity);
-    this.host = new HostInterface(this.name, () => this.refresh());
-  }
-
-  /** See {@linkcode DescriptorDevice.attach}. The kernel leaves to the stack what the stack says that it takes. */
-  override attach(host: DeviceHost): void {
-    if (this.headerBytes > 0) {
-      this.receivesSuperSegments = offerOffloads(this.libc, this.descriptor, host.offload ?? false);
-    }
-    super.attach(host);
-  }
-
-  /** The most bytes of network-layer packet that a frame carries. Setting it changes both ends. */
-  get mtu(): number {
-    return this.#mtu;
-  }
-
-  set mtu(mtu: number) {
-    checkMtu(this.name, this.medium, mtu);
-    this.host.change({ mtu });
-  }
-
-  /** Reads the MTU from the kernel, in case that another program changed it, and tells the stack. */
-  refresh(): void {
-    const { mtu } = this.host.info();
-    if (mtu === this.#mtu) return;
-    this.#mtu = mtu;
-    this.releaseSpare();
-    this.linkChanged();
-  }
-
-  /** See {@linkcode DescriptorDevice.frameBytes}. */
-  protected override get frameBytes(): number {
-    return this.medium === "ethernet" ? this.#mtu + etherBytes : this.#mtu;
-  }
-
-  /** See {@linkcode DescriptorDevice.oversized}. */
-  protected override oversized(): void {
-    try {
-      this.refresh();
-    } catch {
-      // The interface has just gone away: the next read says so.
-    }
-  }
 }
 
 /**
@@ -193,6 +128,11 @@ export function openTun(options: TunOptions = {}): TunTapDevice {
   return open("tun%d", IFF_TUN, options, null);
 }
 
+/** As {@linkcode openTap}, with another clock for what depends on how fast data are sent; in milliseconds. */
+export function openTapOnClock(now: () => number, options: TapOptions): TunTapDevice {
+  return open("tap%d", IFF_TAP, options, randomMac(), now);
+}
+
 /**
  * Whether `error`, thrown by {@linkcode openTap} or {@linkcode openTun}, means that this program cannot have such
  * devices here at all, whatever it asks for: no permission, no device node, no Linux. A program may then go on with
@@ -207,10 +147,20 @@ export function isDeviceUnavailable(error: unknown): boolean {
 const openCall = `open(${clonePath})`;
 const attachCall = "ioctl(TUNSETIFF)";
 
-function open(defaultName: string, kind: number, options: TunOptions, mac: MacAddress | null): TunTapDevice {
+function open(
+  defaultName: string,
+  kind: number,
+  options: TunOptions,
+  mac: MacAddress | null,
+  now: () => number = () => performance.now(),
+): TunTapDevice {
   const medium = (kind & IFF_TAP) !== 0 ? "ethernet" : "ip";
   const name = options.name ?? defaultName;
-  const { offload = true, receiveThread = false } = options;
+  const { offload = true } = options;
+  // The queues of one interface would have to agree.
+  const whileBulk = options.receiveThread === undefined && !offload && (kind & IFF_MULTI_QUEUE) === 0 &&
+    navigator.hardwareConcurrency > 1 && ReceiveThread.available;
+  const threaded = whileBulk || (options.receiveThread ?? false);
   const request = new Uint8Array(requestBytes);
   request.set(encodeInterfaceName(name));
   if (options.mtu !== undefined) checkMtu(name, medium, options.mtu);
@@ -220,11 +170,11 @@ function open(defaultName: string, kind: number, options: TunOptions, mac: MacAd
   try {
     const action = `open ${describe(kind, name)}`;
     const descriptor = openClone(libc, action);
-    const flags = kind | IFF_NO_PI | (receiveThread ? IFF_NAPI : 0);
+    const flags = kind | IFF_NO_PI | (threaded ? IFF_NAPI : 0);
     const headerBytes = attach(libc, descriptor, request, flags, offload, action);
-    if (receiveThread) libc.calls.ioctl(descriptor, TUNSETSNDBUF, new Int32Array([receiveThreadBytes]));
     const identity = { name: decodeInterfaceName(request), medium, address: mac, headerBytes } as const;
-    device = new TunTapDevice(libc, descriptor, identity);
+    const thread = threaded ? openThread(libc, descriptor, identity.name, !whileBulk) : null;
+    device = new TunTapDevice(libc, descriptor, identity, thread, whileBulk ? new BulkMeter(now) : null);
   } catch (error) {
     libc.close();
     throw error;
@@ -277,27 +227,28 @@ function attach(
   throw systemError(attachCall, errno, { action, remedy: attachRemedy(errno) });
 }
 
+/** The switch of the receive thread; closes the descriptor if it cannot be had. No frame has been taken yet. */
+function openThread(libc: Libc, descriptor: number, name: string, on: boolean): ReceiveThread {
+  libc.calls.ioctl(descriptor, TUNSETSNDBUF, new Int32Array([receiveThreadBytes]));
+  try {
+    const thread = ReceiveThread.open(name);
+    if (on) thread.running = true;
+    return thread;
+  } catch (error) {
+    libc.calls.close(descriptor);
+    throw error;
+  }
+}
+
 /** Says how long the virtio-net header is, in case that a persistent interface remembers another length. */
 function agreeOnHeader(libc: Libc, descriptor: number): number {
   libc.calls.ioctl(descriptor, TUNSETVNETHDRSZ, new Int32Array([virtioHeaderBytes]));
   return virtioHeaderBytes;
 }
 
-/** Offers the kernel to leave as much to us as it can, or nothing. Returns whether super-segments may come. */
-function offerOffloads(libc: Libc, descriptor: number, wanted: boolean): boolean {
-  for (const offer of wanted ? offloadOffers : []) {
-    if (libc.calls.ioctlNumber(descriptor, TUNSETOFFLOAD, offer) >= 0) return (offer & TUN_F_TSO) !== 0;
-  }
-  // A persistent interface remembers what its last owner said.
-  libc.calls.ioctlNumber(descriptor, TUNSETOFFLOAD, 0);
-  return false;
-}
-
 function configure(device: TunTapDevice, options: TunOptions): void {
-  const { mtu, txQueueLength, hostAddresses = [], up = true, receiveThread = false } = options;
+  const { mtu, txQueueLength, hostAddresses = [], up = true } = options;
   const { host } = device;
-  // Before the interface is switched on: no frame has been taken yet.
-  if (receiveThread) receiveInThread(device.name);
   const present = host.info();
   const change: LinkChange = {};
   // What is as it should be is left alone: then the owner of a persistent interface needs no privilege.
@@ -338,13 +289,6 @@ export function attachRemedy(errno: number): SystemErrorDetails["remedy"] {
       return "an interface of another kind has that name: choose another name";
   }
   return undefined;
-}
-
-/** Checks an MTU before the kernel is asked. */
-function checkMtu(name: string, medium: "ethernet" | "ip", mtu: number): void {
-  const largest = medium === "ethernet" ? largestFrame - 14 : largestFrame;
-  if (Number.isInteger(mtu) && mtu >= smallestMtu && mtu <= largest) return;
-  throw new RangeError(`Cannot set the MTU of "${name}" to ${mtu}: it goes from ${smallestMtu} to ${largest} bytes`);
 }
 
 function toMac(mac: string | MacAddress): MacAddress {

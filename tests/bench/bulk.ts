@@ -23,8 +23,6 @@ export interface Transfer {
   readonly flows: number;
   /** Whether segmentation and checksums are left to the devices. */
   readonly offload: boolean;
-  /** Whether the kernel receives from the stack in a thread of its own. */
-  readonly receiveThread?: boolean;
 }
 
 /** What iperf3 says, as far as it is looked at. */
@@ -138,10 +136,4 @@ export const bulkBenchmarks: readonly Benchmark[] = [
     flows: 1,
     offload: false,
   }, 0.3),
-  benchmark("out-thread", "one flow, stack to kernel, 1500-byte frames, receive thread", {
-    direction: "out",
-    flows: 1,
-    offload: false,
-    receiveThread: true,
-  }, null),
 ];

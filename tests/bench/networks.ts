@@ -39,8 +39,6 @@ export interface Network {
 export interface NetworkOptions {
   /** Whether segmentation and checksums are left to the devices. */
   readonly offload: boolean;
-  /** Whether the kernel receives from the TAP device in a thread of its own; nothing where there is none. */
-  readonly receiveThread?: boolean;
   /** Options of the stack. */
   readonly stack?: StackOptions;
 }
@@ -64,12 +62,11 @@ const noOffloads = ["tso", "off", "gso", "off", "gro", "off", "tx", "off", "rx",
 export function onTap<Result>(options: NetworkOptions, body: (network: Network) => Promise<Result>): Promise<Result> {
   return withNamespace(async () => {
     await using stack = new Stack(options.stack);
-    const { offload, receiveThread = false } = options;
     const hostAddresses = [`${peerAddress}/24`];
-    const tap = openTap({ offload, receiveThread, hostAddresses, txQueueLength: 10_000 });
+    const tap = openTap({ offload: options.offload, hostAddresses, txQueueLength: 10_000 });
     stack.attach(tap, { addresses: [`${ownAddress}/24`] });
     // What cannot be changed is off already: that is no failure.
-    if (!offload) await command("ethtool", ["-K", tap.name, ...noOffloads]).output();
+    if (!options.offload) await command("ethtool", ["-K", tap.name, ...noOffloads]).output();
     const peer = (program: string, ...args: string[]) => command(program, args);
     return await body({ sockets: stack as Sockets, stack, peer, own: peer });
   });
