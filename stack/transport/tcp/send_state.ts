@@ -18,7 +18,7 @@ import { initialTimeout, minimumTimeout, RttEstimator } from "./rtt.ts";
 import { Mark, Scoreboard } from "./scoreboard.ts";
 import type { SendBuffer } from "./send_buffer.ts";
 
-/** So many bytes the send buffer takes however small the congestion window is, if it is allowed as many. */
+/** So many bytes the send buffer takes however little is in the network, if it is allowed as many. */
 const leastBufferLimit = 512 * 1024;
 
 /** Takes what the acknowledgement of a SYN says, which tells nothing of the data to come. */
@@ -252,12 +252,11 @@ export abstract class SendState implements FlyingSender {
   }
 
   /**
-   * Bytes up to which the buffer takes more: those in the network, and a congestion window of others to follow them. More
-   * would wait for nothing, outside of the processor's cache.
+   * Bytes up to which the buffer takes more: those in the network, and as many again to follow them. More would wait for
+   * nothing, outside of the processor's cache; a congestion window says little of that on a path without delay.
    */
   get bufferLimit(): number {
-    const { scoreboard, window } = this.flight;
-    return Math.min(this.limit, Math.max(leastBufferLimit, scoreboard.outstanding + Math.floor(window.size)));
+    return Math.min(this.limit, Math.max(leastBufferLimit, 2 * this.flight.scoreboard.outstanding));
   }
 
   /** Takes bytes into the buffer and returns how many. */
