@@ -72,6 +72,7 @@ Deno.test("segments: flags, numbers, fields and options, with blanks wherever th
       "> SEW 0:0(0) win 100 <FO 00ff,FOEXP 01,eol>",
       "> PU. 1:11(10) ack 1 urg 5 <...>",
       "> R ...(0)",
+      "> R. 0:0(0)! ack 1",
     ]
   ) {
     assertEquals(`> ${formatTcpSpec(packet(`+0 ${text}`))}`, text);
@@ -173,7 +174,8 @@ Deno.test("encapsulated packets are not interpreted", () => {
   assertThrows(() => parse("+0 > S 0:0(0) win 65535 <mss 1460>/udp(9811 > 1)"), UnsupportedPacket, "TCP in UDP");
 });
 
-Deno.test("what the stack has not is no syntax error: signatures, and numbers that are not translated", () => {
+Deno.test("what the stack has not is no syntax error: signatures, and other protocols", () => {
   assertThrows(() => parse("+0 > S 0:0(0) <nop,nop,md5 valid>"), UnsupportedPacket, "MD5");
-  assertThrows(() => parse("+0 > R. 0:0(0)! ack 2"), UnsupportedPacket, "absolute");
+  assertThrows(() => parse("+0 < sctp: INIT_ACK[flgs=0]"), UnsupportedPacket, "SCTP is not interpreted");
+  assertThrows(() => parse("+0 > udplite(1000, 8)"), UnsupportedPacket, "UDP-Lite is not interpreted");
 });

@@ -305,6 +305,43 @@ Deno.test("packets of other connections are passed over where a script names no 
   assertEquals(await outcome(second), "ok x");
 });
 
+Deno.test("a sequence number with an exclamation mark is that on the wire", async () => {
+  const reset = (sequence: string) =>
+    `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 < S 700:700(0) win 65535
++0 > R. ${sequence} ack 1
++0 listen(3, 1) = 0
++0 < S 700:700(0) win 65535
++0 > S. 0:0(0) ack 701 <...>
++.1 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4`;
+  const kind = async (text: string) => (await runScript(text, "x")).kind;
+  assertEquals(await kind(reset("0:0(0)!")), "ok");
+  assertEquals(await kind(reset("5:5(0)!")), "fail");
+});
+
+Deno.test("a SYN behind a reset begins another connection, with numbers of its own", async () => {
+  const script = (between: string) =>
+    `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
++0 < S 0:0(0) win 65535 <mss 1000>
++0 > S. 0:0(0) ack 1 <...>
+${between}
++.1 < S 0:0(0) win 65535 <mss 1000>
++0 > S. 0:0(0) ack 1 <...>
++.1 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4`;
+  assertEquals((await runScript(script("+.1 < R 1:1(0) win 0"), "x")).kind, "ok");
+  assertEquals((await runScript(script(""), "x")).kind, "ok");
+});
+
+Deno.test("what is sent from a file is data like other", async () => {
+  const text = '+0 open("data", O_RDONLY) = 5\n+0 sendfile(4, 5, [0], 700) = 700\n+0 > P. 1:701(700) ack 1';
+  assertEquals(await outcome(`${text}\n+0 close(5) = 0`), "ok x");
+});
+
 Deno.test("a packet within the tolerance of the last event is not one that came before it", async () => {
   assertEquals(await outcome("+.1 < . 1:101(100) ack 1 win 65535\n+0 read(4, ..., 1000) = 100"), "ok x");
 });

@@ -151,6 +151,8 @@ export interface TcpSpec {
   readonly flags: number;
   /** First sequence number; null when any is right. */
   readonly sequence: number | null;
+  /** Whether that is the number on the wire, and does not count from the initial one: `0:0(0)!`. */
+  readonly absolute: boolean;
   /** Bytes of payload. */
   readonly length: number;
   /** Acknowledgement number. */

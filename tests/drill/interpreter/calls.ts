@@ -7,7 +7,7 @@
 import type { CallAction, Expression } from "./ast.ts";
 import { checkTcpInfo, isNull, isOpen, literalOf, optionValueOf, totalOf } from "./call_arguments.ts";
 import { constants, optionNames } from "./constants.ts";
-import type { Descriptor } from "./descriptor.ts";
+import { type Descriptor, PlainFile } from "./descriptor.ts";
 import { Epoll } from "./epoll.ts";
 import { blocked, type Errno, type Outcome } from "./errno.ts";
 import { ScriptFailure, ScriptSkipped } from "./failure.ts";
@@ -89,6 +89,8 @@ export class Calls {
       sendto: send(3, 4),
       writev: (call) => this.#sendVector(call, call.arguments[1], 0),
       sendmsg: (call) => this.#sendVector(call, fieldOf(call.arguments[1], ["msg_iov"], 1), this.#number(call, 2, 0)),
+      sendfile: (call) => this.#send(call, [], this.#number(call, 3), 0, undefined),
+      open: (call) => () => this.#open(call, new PlainFile()),
       shutdown: (call) => this.#on(call, (socket) => socket.shutdown(this.#number(call, 1))),
       close: (call) => this.#close(call),
       setsockopt: (call) => this.#on(call, (socket) => this.#setOption(socket, call)),

@@ -93,3 +93,6 @@ export abstract class Descriptor {
     return !this.nonBlocking;
   }
 }
+
+/** A file, of which nothing matters but its descriptor: what is sent from it is the pattern of all data. */
+export class PlainFile extends Descriptor {}

@@ -12,6 +12,9 @@ import type { LiveTcp } from "./live_packet.ts";
 /** The SYN bit. */
 const syn = 2;
 
+/** The RST bit. */
+const rst = 4;
+
 /** The ACK bit. */
 const ack = 16;
 
@@ -54,6 +57,8 @@ export class Flow {
   #synKnown = false;
   /** Sequence number and acknowledgement of the latest SYN that arrived, to tell the answer to a new one. */
   #latestSyn = 0;
+  /** Whether the peer has reset the connection since its latest SYN: the next one begins another. */
+  #reset = false;
   /** Timestamps on the wire less those in the script; null until the stack has sent one. */
   #timestampOffset: number | null = null;
   /** Timestamps on the wire, by what the script calls them. */
@@ -95,10 +100,12 @@ export class Flow {
     if (isSyn) {
       this.#synKnown = true;
       this.#latestSyn = sequence;
+      if (this.#reset) this.#localKnown = false;
     }
+    this.#reset = (spec.flags & rst) !== 0 || (this.#reset && !isSyn);
     const ours = isSyn ? distance(this.localInitial, this.#localScript) : this.localInitial;
     return {
-      sequence: add(sequence, isSyn ? 0 : this.#remoteInitial),
+      sequence: add(sequence, isSyn || spec.absolute ? 0 : this.#remoteInitial),
       acknowledgement: add(spec.acknowledgement ?? 0, ours),
       options: (spec.options ?? []).map((option) => this.#optionToWire(option, spec)),
     };

@@ -31,9 +31,10 @@ export function formatSegment(segment: ScriptSegment): string {
 
 /** A segment as a script describes it. */
 export function formatTcpSpec(spec: TcpSpec): string {
-  const { flags, sequence, length, acknowledgement, window, urgent, options } = spec;
+  const { flags, sequence, absolute, length, acknowledgement, window, urgent, options } = spec;
   let text = `${formatFlags(flags)} `;
   text += sequence === null ? `...(${length})` : `${sequence}:${(sequence + length) >>> 0}(${length})`;
+  if (absolute) text += "!";
   if (acknowledgement !== null) text += ` ack ${acknowledgement}`;
   if (window !== null) text += ` win ${window}`;
   if (urgent !== null) text += ` urg ${urgent}`;

@@ -271,6 +271,7 @@ export class Packets {
       this.#checkPayload(flow, next);
       segment = { ...segment, length: segment.length + part.length, flags: segment.flags | part.flags };
     }
+    if (spec.absolute) segment = { ...segment, sequence: live.sequence };
     const adjusted = spec.sequence === null ? { ...spec, sequence: segment.sequence } : spec;
     const differences = compareTcp(adjusted, segment, this.#relaxed(), slack);
     if (differences.length > 0) {

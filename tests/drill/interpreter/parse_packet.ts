@@ -48,6 +48,8 @@ export function parsePacket(scanner: Scanner, define: (name: string) => string |
   if (scanner.match(/icmp(?=\s)/y)) return parseIcmp(scanner, 4, ip, quoted, define);
   if (scanner.match(/icmpv6\b/y)) return parseIcmp(scanner, 6, ip, quoted, define);
   const ports = parsePorts(scanner);
+  const other = scanner.match(/(sctp|udplite)\b/y);
+  if (other !== null) throw new UnsupportedPacket(`${other[1] === "sctp" ? "SCTP" : "UDP-Lite"} is not interpreted`);
   if (scanner.match(/udp\b/y)) return parseUdp(scanner, ip, ports);
   return parseTcp(scanner, ip, ports, define);
 }
@@ -88,10 +90,17 @@ function parseQuoted(scanner: Scanner): QuotedPacket {
   return { protocol: "tcp", sequence: sequence ?? 0, length };
 }
 
-function parseSequence(scanner: Scanner): { sequence: number | null; length: number } {
+interface SequenceRange {
+  readonly sequence: number | null;
+  readonly length: number;
+  /** Whether the number is that on the wire, as `!` says. */
+  readonly absolute: boolean;
+}
+
+function parseSequence(scanner: Scanner): SequenceRange {
   const [all, start, end, digits] = scanner.need(sequenceRange, "sequence numbers like `1:1001(1000)`");
   const length = Number(digits);
-  if (start === "...") return { sequence: null, length };
+  if (start === "...") return { sequence: null, length, absolute: false };
   const sequence = Number(start);
   if (end !== undefined && end !== "..." && (Number(end) >>> 0) !== ((sequence + length) >>> 0)) {
     throw scanner.error(
@@ -99,8 +108,7 @@ function parseSequence(scanner: Scanner): { sequence: number | null; length: num
       scanner.at - all.length,
     );
   }
-  if (scanner.accept("!")) throw new UnsupportedPacket("absolute sequence numbers are not interpreted");
-  return { sequence: sequence >>> 0, length };
+  return { sequence: sequence >>> 0, length, absolute: scanner.accept("!") };
 }
 
 function parseUdp(scanner: Scanner, ip: IpSpec, ports: PortPair | null): UdpSpec {
@@ -139,7 +147,7 @@ function parseTcp(
     if (letter >= "0" && letter <= "7") flags |= (ace & 1 ? 64 : 0) | (ace & 2 ? 128 : 0) | (ace & 4 ? 256 : 0);
     else flags |= flagBits[letter]!;
   }
-  const { sequence, length } = parseSequence(scanner);
+  const { sequence, length, absolute } = parseSequence(scanner);
   let acknowledgement: number | null = null;
   let window: number | null = null;
   let urgent: number | null = null;
@@ -153,7 +161,7 @@ function parseTcp(
   }
   const options = scanner.accept("<") ? parseOptions(scanner, define) : [];
   if (scanner.match(/\/\s*udp\b/y)) throw new UnsupportedPacket("TCP in UDP is not interpreted");
-  return { kind: "tcp", ip, ports, flags, sequence, length, acknowledgement, window, urgent, options };
+  return { kind: "tcp", ip, ports, flags, sequence, absolute, length, acknowledgement, window, urgent, options };
 }
 
 /** Reads TCP options up to `>`, which is consumed; null for any. */
