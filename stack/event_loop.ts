@@ -14,6 +14,8 @@ export interface Work {
    * timers expired. 0 means that nothing was found.
    */
   step(): number;
+  /** When the last step began, in milliseconds of the clock, if that is known: it spares asking the clock once more. */
+  readonly steppedAt?: number;
   /** When the next timer expires, in milliseconds of the clock, or Infinity. */
   nextDeadline(): number;
   /**
@@ -217,9 +219,15 @@ export class EventLoop {
    * it: then there is nothing to spin for. Returns the same for the next turn.
    */
   async #turn(onlyTimer: boolean): Promise<boolean> {
-    const asked = this.#woken;
-    this.#woken = false;
-    const handled = this.#work.step();
+    let asked = this.#takeWakeUp();
+    let handled = this.#work.step();
+    while (handled === 0 && !asked && !this.#woken && this.#worthLooking) {
+      await undefined;
+      if (this.#stopping) return false;
+      onlyTimer = false;
+      asked = this.#takeWakeUp();
+      handled = this.#work.step();
+    }
     const unfinished = handled > 0 || this.#woken;
     this.#woken = false;
     // Promise reactions have their turn; what they ask of the stack, they say through wake(). Answers carry the
@@ -239,6 +247,19 @@ export class EventLoop {
     else if (handled > 0 && !onlyTimer && this.#briefPauses.due) await this.#yield(true);
     if (unfinished || this.#woken || (now < this.#spinUntil && !this.#poller.missesNothing)) return false;
     return await this.#sleep();
+  }
+
+  /** Forgets that the loop was woken, and returns whether it was. */
+  #takeWakeUp(): boolean {
+    const woken = this.#woken;
+    this.#woken = false;
+    return woken;
+  }
+
+  /** Whether a step that found nothing is to be followed by another one at once: each look more costs as little as can be. */
+  get #worthLooking(): boolean {
+    const now = this.#work.steppedAt ?? this.#clock.now();
+    return now < this.#spinUntil && now - this.#yieldedAt < yieldInterval && !this.#poller.missesNothing;
   }
 
   /** Resolves when the program has come to rest, as far as can be told, or has had its share. */

@@ -307,7 +307,7 @@ export class Stack implements AsyncDisposable {
    * how much that was. For simulations; with an event loop nobody needs to call it.
    */
   step(): number {
-    const handled = this.#work.step();
+    const handled = this.#work.step(true);
     this.#work.flushAll();
     return handled;
   }

@@ -37,6 +37,11 @@ export interface Flushable {
   readonly answersWait: boolean;
   /** As {@linkcode Work.userCalls}. */
   readonly userCalls: number;
+  /**
+   * Whether data have arrived that somebody waits for, who may be about to answer. Put out here before frames are taken,
+   * and by an answer.
+   */
+  answerExpected: boolean;
   /** Sends it, up to about a number of bytes. */
   flush(bytes: number): void;
 }
@@ -50,8 +55,18 @@ export class StackWork implements Work {
   #putOff = 0;
   /** Whether more frames are likely to wait: the last batch was a full one. */
   #more = false;
+  /** Frames that have come since the last look for them was in vain, or the program answered one early. */
+  #run = 0;
+  /** Whether frames come one by one: there was no second one behind the last that came. */
+  #single = false;
+  /** Whether the last look for frames was in vain. */
+  #ended = false;
+  /** Whether the program answers a frame before others have been looked for. */
+  #early = false;
   /** Batches since the timers last ran. */
   #batches = 0;
+  /** As {@linkcode Work.steppedAt}. */
+  steppedAt: number = -Infinity;
 
   /** The work with these interfaces, which may become more, timers, and transport. */
   constructor(nics: readonly Nic[], timers: Timers, transport: Flushable) {
@@ -60,14 +75,23 @@ export class StackWork implements Work {
     this.#transport = transport;
   }
 
-  /** Takes frames and lets timers expire; returns how many there were, and one more where a flush was put off before. */
-  step(): number {
+  /**
+   * Takes frames and lets timers expire; returns how many there were, and one more where a flush was put off before.
+   * Where frames come one by one, one that brings data that are waited for is handed to the program before others are
+   * looked for, which {@linkcode StackWork.flush} does then; but not if there is no program between the two.
+   */
+  step(alone: boolean = false): number {
     const { clock } = this.#timers;
     try {
       clock.hold?.();
-      const handled = this.#receive(clock.now()) + (this.#putOff > 0 ? 1 : 0);
-      if (handled > 0) clock.hold?.();
-      const expired = this.#more && ++this.#batches < batchesBeforeTimers ? 0 : this.#runTimers();
+      this.#early = false;
+      this.steppedAt = clock.now();
+      const handled = this.#receive(this.steppedAt, this.#single && this.#ended && !alone) +
+        (this.#putOff > 0 ? 1 : 0);
+      // A single frame takes less time than asking for it.
+      if (handled > 1) clock.hold?.();
+      const waits = (this.#more || this.#early) && ++this.#batches < batchesBeforeTimers;
+      const expired = waits ? 0 : this.#runTimers();
       // A single frame's answer goes at once: a peer that waits for it would wait for the program to come to rest as well.
       this.#transport.flushFollows = handled + expired > 1;
       return handled + expired;
@@ -81,13 +105,35 @@ export class StackWork implements Work {
    * the program has answered nothing of it.
    */
   flush(): void {
-    if (this.#more && this.#putOff < batchesAnswered - 1 && !this.#transport.answersWait) this.#putOff++;
+    if (this.#early && this.#lookAgain()) this.#putOff++;
+    else if (this.#more && this.#putOff < batchesAnswered - 1 && !this.#transport.answersWait) this.#putOff++;
     else this.#send(flushBytes);
   }
 
   /** Sends all that has become due. */
   flushAll(): void {
     this.#send(Infinity);
+  }
+
+  /**
+   * Looks for frames that came with one that the program has seen already, and returns whether there are any. If it has
+   * answered, no acknowledgement waits for them.
+   */
+  #lookAgain(): boolean {
+    this.#early = false;
+    if (!this.#transport.answerExpected) {
+      this.#run = 0;
+      return false;
+    }
+    const { clock } = this.#timers;
+    try {
+      clock.hold?.();
+      const found = this.#receive(clock.now(), false) > 0;
+      if (found) this.#transport.flushFollows = true;
+      return found;
+    } finally {
+      clock.release?.();
+    }
   }
 
   #runTimers(): number {
@@ -116,11 +162,16 @@ export class StackWork implements Work {
     return this.#timers.nextDeadline();
   }
 
-  /** Takes a batch of frames from each device, which arrived by `now`, and returns how many there were. */
-  #receive(now: number): number {
+  /**
+   * Takes a batch of frames from each device, which arrived by `now`, and returns how many there were. With `early` it
+   * takes no more than the first if that makes an answer likely.
+   */
+  #receive(now: number, early: boolean): number {
     let received = 0;
     this.#more = false;
     const nics = this.#nics;
+    const transport = this.#transport;
+    transport.answerExpected = false;
     for (let index = 0; index < nics.length; index++) {
       const nic = nics[index]!;
       if (nic.device.wantsWrite) nic.device.flush();
@@ -132,9 +183,22 @@ export class StackWork implements Work {
         frames++;
         bytes += packet.length;
         nic.link.pop(packet);
+        if (!early) continue;
+        early = false;
+        if (!transport.answerExpected) continue;
+        this.#early = true;
+        this.#ended = false;
+        this.#run = 1;
+        return 1;
       }
       received += frames;
       if (frames === batchFrames || bytes >= batchBytes) this.#more = true;
+    }
+    this.#run += received;
+    this.#ended = !this.#more;
+    if (this.#ended && this.#run > 0) {
+      this.#single = this.#run === 1;
+      this.#run = 0;
     }
     return received;
   }

@@ -227,6 +227,57 @@ Deno.test("after work the loop spins for a while before it sleeps", async () => 
   await loop.stop();
 });
 
+Deno.test("a loop that spins asks nobody for the time if its work knows when it stepped", async () => {
+  const work = Object.assign(new FakeWork(1), { steppedAt: 0 });
+  let asked = 0;
+  const clock = { now: () => work.clock.now() + 0 * asked++ };
+  work.onStep = () => work.steppedAt = work.clock.now();
+  const loop = new EventLoop(work, { clock, poller: new FakePoller(), devices: () => [], busyPoll: 1000 });
+  loop.start();
+  await settle();
+  assert(work.steps > 90 && asked < 20, `the time was asked for ${asked} times in ${work.steps} steps`);
+  await loop.stop();
+});
+
+Deno.test("what is asked for while the loop spins is flushed behind the next step", async () => {
+  const order: string[] = [];
+  const work = Object.assign(new FakeWork(1), { flush: () => void order.push("flush") });
+  const { loop } = makeLoop(work, 1000);
+  work.onStep = () => {
+    if (work.steps >= 5 && work.steps <= 7) order.push(`step ${work.steps}`);
+    if (work.steps === 5) queueMicrotask(() => loop.wake());
+  };
+  loop.start();
+  await settle();
+  assertEquals(order, ["flush", "step 5", "step 6", "flush", "step 7"]);
+  await loop.stop();
+});
+
+Deno.test("promise reactions run, and the program has a turn every millisecond, while the loop spins", async () => {
+  const work = new FakeWork(1);
+  const { loop, poller } = makeLoop(work, 10_000);
+  let reactions = 0;
+  work.onStep = () => queueMicrotask(() => reactions++);
+  loop.start();
+  await settle();
+  assertEquals(reactions, work.steps);
+  assert(poller.yields >= 9 && poller.yields <= 10, `10 ms had ${poller.yields} turns`);
+  await loop.stop();
+});
+
+Deno.test("a loop that spins can be stopped", async () => {
+  const work = new FakeWork(1);
+  const { loop } = makeLoop(work, 1_000_000);
+  let stopped: Promise<void> | null = null;
+  work.onStep = () => {
+    if (work.steps === 10) stopped = loop.stop();
+  };
+  loop.start();
+  await settle();
+  await stopped;
+  assertEquals(work.steps, 10);
+});
+
 Deno.test("the loop does not spin over a poller that misses nothing", async () => {
   const work = new FakeWork(1);
   const poller = Object.assign(new FakePoller(), { missesNothing: true });

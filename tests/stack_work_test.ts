@@ -14,17 +14,20 @@ class Bench {
     flushFollows: false,
     answersWait: false,
     userCalls: 0,
+    answerExpected: false,
     flush: (bytes: number) => void this.flushes.push(bytes),
   };
   readonly work: StackWork;
   frames: number;
+  /** Whether frames bring data that somebody waits for. */
+  awaited = false;
 
   constructor(frames: number, readonly frameBytes: number) {
     this.frames = frames;
     const nic = {
       device: { wantsWrite: false },
       receive: () => this.#receive(),
-      link: { pop: (packet: { release(): void }) => packet.release() },
+      link: { pop: (packet: { release(): void }) => this.#pop(packet) },
     };
     this.work = new StackWork([nic as unknown as Nic], this.timers, this.transport);
   }
@@ -35,6 +38,11 @@ class Bench {
     const packet = this.pool.allocate(0, this.frameBytes)!;
     packet.tail = this.frameBytes;
     return packet;
+  }
+
+  #pop(packet: { release(): void }): void {
+    packet.release();
+    if (this.awaited) this.transport.answerExpected = true;
   }
 
   /** What each turn handled, and whether it flushed, until nothing is left. */
@@ -101,6 +109,80 @@ Deno.test("timers wait for no more than 16 batches of frames", () => {
     bench.work.step();
   }
   assertEquals(expiredAfter, 16);
+});
+
+/** A bench on which frames have come one by one, with data that somebody waits for. */
+function oneByOne(): Bench {
+  const bench = new Bench(1, 60);
+  bench.awaited = true;
+  assertEquals(bench.turns(), [[1, true]]);
+  return bench;
+}
+
+Deno.test("where frames come one by one, the program has what it waits for before another frame is looked for", () => {
+  const bench = oneByOne();
+  bench.frames = 3;
+  assertEquals([bench.work.step(), bench.frames], [1, 2]);
+});
+
+Deno.test("what the program does not answer is acknowledged together with the frames behind it", () => {
+  const bench = oneByOne();
+  bench.frames = 3;
+  const before = bench.flushes.length;
+  assertEquals(bench.turns(), [[1, false], [1, true]]);
+  assertEquals(bench.flushes.length, before + 1);
+});
+
+Deno.test("answers to the frames behind it wait for the flush that follows", () => {
+  const bench = oneByOne();
+  bench.frames = 2;
+  bench.work.step();
+  assertEquals(bench.transport.flushFollows, false);
+  bench.work.flush();
+  assertEquals([bench.frames, bench.transport.flushFollows], [0, true]);
+});
+
+Deno.test("what the program has answered is flushed without another look, which comes with the next turn", () => {
+  const bench = oneByOne();
+  bench.frames = 3;
+  bench.work.step();
+  bench.transport.answerExpected = false;
+  bench.work.flush();
+  assertEquals([bench.flushes.length, bench.frames], [2, 2]);
+  assertEquals([bench.work.step(), bench.frames], [2, 0]);
+});
+
+Deno.test("frames for which nobody waits are taken together even where they come one by one", () => {
+  const bench = oneByOne();
+  bench.awaited = false;
+  bench.frames = 3;
+  assertEquals(bench.turns(), [[3, true]]);
+});
+
+Deno.test("frames that came together are taken together the next time", () => {
+  const bench = oneByOne();
+  bench.frames = 2;
+  bench.turns();
+  bench.frames = 2;
+  assertEquals(bench.turns(), [[2, true]]);
+});
+
+Deno.test("a step without a program behind it takes all frames", () => {
+  const bench = oneByOne();
+  bench.frames = 3;
+  assertEquals([bench.work.step(true), bench.frames], [3, 0]);
+});
+
+Deno.test("a timer does not expire before the frames behind one that the program has seen were looked for", () => {
+  const bench = oneByOne();
+  bench.frames = 2;
+  let left = -1;
+  bench.timers.create(() => left = bench.frames).start(0);
+  bench.work.step();
+  assertEquals(left, -1);
+  bench.work.flush();
+  bench.work.step();
+  assertEquals(left, 0);
 });
 
 Deno.test("a flush of everything is not put off", () => {

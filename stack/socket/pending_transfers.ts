@@ -184,6 +184,11 @@ export class PendingTransfers implements ConnectionObserver {
   /** TCP tells that the handshake is done. */
   established(): void {}
 
+  /** As {@linkcode ConnectionObserver.awaitsData}. */
+  get awaitsData(): boolean {
+    return this.#reads.length > 0;
+  }
+
   /** TCP tells that there are data, or their end. */
   readable(): void {
     if (this.#reads.length > 0) this.#serveSoon();

@@ -267,6 +267,13 @@ export class Connection extends ControlBlock implements UserConnection, Flow, Ti
     return this.#failure;
   }
 
+  /** Tells the user that there are data, or their end. */
+  becameReadable(): void {
+    const { observer } = this;
+    if (observer?.awaitsData && !this.receiver.finReached) this.context.answerExpected = true;
+    observer?.readable();
+  }
+
   /** Copies received bytes into `target` and returns how many. */
   receive(target: Uint8Array): number {
     this.context.userCalls++;
@@ -305,6 +312,7 @@ export class Connection extends ControlBlock implements UserConnection, Flow, Ti
     if (this.#state === State.established || this.#state === State.closeWait || this.openedFast) {
       this.receiver.acks.answered(this.receiver.bytesReceived);
       this.context.userCalls++;
+      this.context.answerExpected = false;
       // What does not fill a segment goes together with what the program says next: the rest of an answer, or FIN.
       if (this.context.flushFollows && this.sender.unsent < this.sender.segmentBytes) this.context.queueAnswer(this);
       else this.flush();

@@ -54,6 +54,8 @@ export interface TcpContext<Owner> {
   readonly flushFollows: boolean;
   /** How often users have called for something: while that goes up, they are still answering. */
   userCalls: number;
+  /** Whether data have arrived that somebody waits for, who may be about to answer: put out by an answer. */
+  answerExpected: boolean;
   /** Digests acknowledgements; used by one connection at a time. */
   readonly acknowledgement: Acknowledgement;
   /** The shared sample object, filled with where `sender` stands. */

@@ -225,7 +225,7 @@ function completesHandshake(connection: Connection, segment: Segment): boolean {
   sender.setWindow(segment.sequence, segment.acknowledgement, windowOf(connection, segment));
   connection.established();
   if (connection.finished) return false;
-  if (connection.receiver.takeHeld(segment.arrivedAt)) connection.observer?.readable();
+  if (connection.receiver.takeHeld(segment.arrivedAt)) connection.becameReadable();
   return !connection.finished;
 }
 
@@ -384,7 +384,7 @@ function takeText(connection: Connection, segment: Segment): void {
   if (receiver.finReached) takeFin(connection);
   // Each segment that leaves a hole is acknowledged on its own: the peer counts.
   else if (outOfOrder) connection.sendAck();
-  if (readable && !connection.finished) connection.observer?.readable();
+  if (readable && !connection.finished) connection.becameReadable();
 }
 
 /** The peer's FIN has been reached. */

@@ -115,6 +115,7 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
   flushFollows: boolean = false;
   answersWait: boolean = false;
   userCalls: number = 0;
+  answerExpected: boolean = false;
   readonly counters: TcpCounters;
 
   readonly #ports: Ports;

@@ -28,6 +28,8 @@ export interface ConnectionObserver {
   established(): void;
   /** In-order data or the end of the stream can be received. */
   readable(): void;
+  /** Whether somebody waits for that. */
+  readonly awaitsData?: boolean;
   /** There is room to send again, or all that was sent has been acknowledged. */
   writable(): void;
   /** The connection is over; `failure` is null when both sides closed regularly. Called exactly once. */

@@ -75,3 +75,30 @@ tcpTest("reads, writes and accepts count as calls of the program, whatever they 
   assertEquals([accepted > before, read > accepted, calls() > read], [true, true, true]);
   t.takeSent();
 });
+
+/** What a segment makes of the expectation of an answer, with an observer that waits for data or not. */
+function expectation(t: Harness, segment: string, awaitsData: boolean): boolean {
+  t.accept("mss 1000");
+  t.connection.observer = Object.assign(t.notes, { awaitsData });
+  t.receives(segment);
+  t.takeSent();
+  return t.tcp.answerExpected;
+}
+
+tcpTest("data that somebody waits for make an answer likely, until it comes", (t) => {
+  assertEquals(expectation(t, "P. 1:11(10) ack 1 win 65535", true), true);
+  answer(t, 1, 100);
+  assertEquals(t.tcp.answerExpected, false);
+  t.takeSent();
+});
+
+tcpTest("data that nobody waits for make no answer likely", (t) => {
+  assertEquals(expectation(t, "P. 1:11(10) ack 1 win 65535", false), false);
+});
+
+tcpTest("the end of the data makes no answer likely, nor do acknowledgements", (t) => {
+  assertEquals(expectation(t, "F. 1:1(0) ack 1 win 65535", true), false);
+  t.receives(". 2:2(0) ack 1 win 60000");
+  t.takeSent();
+  assertEquals(t.tcp.answerExpected, false);
+});
