@@ -9,7 +9,8 @@ import { quantile } from "./benchmark.ts";
 import { type Network, onTap, onVeth, peerAddress } from "./networks.ts";
 
 const port = 9;
-const warmUp = 2000;
+/** It takes so many until V8 has given everything that a round trip runs through to its last compiler. */
+const warmUp = 20_000;
 const trips = 20_000;
 const peerProgram = new URL("peer.ts", import.meta.url).pathname;
 
