@@ -14,7 +14,7 @@ import { broadcastWord, isHostWord, isLoopbackWord, isMulticastWord } from "./ip
 import type { Neighbors } from "./neighbors.ts";
 import type { NetworkProtocol, Path, PathRequest } from "./path.ts";
 import { PathMtus } from "./path_mtu.ts";
-import type { Routes } from "./routes.ts";
+import type { Route, Routes } from "./routes.ts";
 
 /** The TTL of packets that nobody chose one for (the value that IANA recommends). */
 const defaultTimeToLive = 64;
@@ -42,6 +42,8 @@ export interface Ipv4PathsOptions {
 interface Hop {
   readonly nic: Nic;
   readonly neighbor: LinkSession;
+  /** The route that leads there, or null where none was asked for. */
+  readonly route: Route | null;
   /** The address to send from unless the user chose one; null if there is none. */
   readonly source: IpAddress | null;
 }
@@ -50,11 +52,13 @@ interface Hop {
 class Ipv4Path implements Path {
   readonly network: NetworkProtocol;
   readonly source: IpAddress;
-  readonly destination: IpAddress;
+  destination: IpAddress;
   readonly protocol: number;
-  readonly pseudoSum: ChecksumSum;
+  pseudoSum: ChecksumSum;
   /** The interface that the user asked for, or null. */
   readonly pinned: Nic | null;
+  /** The route that it was made from, or null where none was asked for. */
+  route: Route | null;
   nic: Nic;
   neighbor: LinkSession;
   mtu: number;
@@ -75,12 +79,20 @@ class Ipv4Path implements Path {
     this.source = source;
     this.destination = request.destination;
     this.protocol = request.protocol;
-    this.pseudoSum = addWord(source, addWord(request.destination, addUint16(request.protocol, 0)));
+    this.pseudoSum = pseudoSumOf(source, request.destination, request.protocol);
     this.pinned = request.nic ?? null;
+    this.route = hop.route;
     this.nic = hop.nic;
     this.neighbor = hop.neighbor;
     this.mtu = mtu;
     this.generation = version;
+  }
+
+  /** Leads somewhere else by the same next hop from now on. */
+  redirect(destination: IpAddress, mtu: number): void {
+    this.destination = destination;
+    this.pseudoSum = pseudoSumOf(this.source, destination, this.protocol);
+    this.mtu = mtu;
   }
 }
 
@@ -92,7 +104,7 @@ export class Ipv4Paths {
   readonly #routes: Routes;
   readonly #neighbors: Neighbors;
   readonly #mtus: PathMtus;
-  /** Paths of replies, found by a hash of addresses and protocol; a collision replaces. */
+  /** Paths of replies, found by a hash of addresses and protocol; in a collision the newer one has the place. */
   readonly #replies: (Ipv4Path | undefined)[] = new Array(replyPlaces);
 
   /** Takes its wiring. */
@@ -125,19 +137,28 @@ export class Ipv4Paths {
     if (this.#nics[packet.nic]?.isSubnetBroadcast(peer) ?? false) return null;
     const place = (Math.imul(peer ^ protocol, 0x9e37_79b1) ^ Math.imul(local, 0x85eb_ca6b)) >>> 24;
     const known = this.#replies[place];
-    if (
-      known !== undefined && known.generation === this.#routes.generation && known.protocol === protocol &&
-      known.destination.words[0] === peer && known.source.words[0] === local
-    ) return known;
     // Strangers come from many addresses, but to few.
     const source = known?.source.words[0] === local ? known.source : IpAddress.fromUint32(local);
-    const path = this.find({
-      destination: IpAddress.fromUint32(peer),
-      source,
-      protocol,
-    });
+    const current = known !== undefined && known.generation === this.#routes.generation &&
+      known.protocol === protocol && known.source === source;
+    if (current && known.destination.words[0] === peer) return known;
+    const destination = IpAddress.fromUint32(peer);
+    if (current && this.#passesThrough(known, packet)) {
+      known.redirect(destination, Math.min(known.nic.mtu, this.#mtus.get(destination)));
+      return known;
+    }
+    const path = this.find({ destination, source, protocol });
     if (path instanceof Ipv4Path) this.#replies[place] = path;
     return path;
+  }
+
+  /**
+   * Whether the way back to the sender of a packet begins as a path that is up to date: at the same router, or on a link
+   * without hardware addresses. What came in by a link is from none of our own addresses.
+   */
+  #passesThrough({ route, nic }: Ipv4Path, { view, sourceAt, looped }: Packet): boolean {
+    if (route === null || looped || (route.gateway === null && nic.device.medium !== "ip")) return false;
+    return this.#routes.lookupAt(4, view, sourceAt) === route;
   }
 
   /**
@@ -149,6 +170,7 @@ export class Ipv4Paths {
     if (hop === null || !this.#maySend(path.source, path.destination, hop.nic)) return false;
     const known = Math.min(hop.nic.mtu, this.#mtus.get(path.destination));
     path.mtu = path.nic === hop.nic ? Math.min(path.mtu, known) : known;
+    if (path instanceof Ipv4Path) path.route = hop.route;
     path.nic = hop.nic;
     path.neighbor = hop.neighbor;
     path.generation = this.#routes.generation;
@@ -169,7 +191,7 @@ export class Ipv4Paths {
       const { loopback } = this.#addresses;
       if (loopback === null) return null;
       const source = destination.isLoopback ? this.#addresses.select(loopback, destination) : destination;
-      return { nic: loopback, neighbor: sessionOf(loopback, null), source };
+      return { nic: loopback, neighbor: sessionOf(loopback, null), route: null, source };
     }
     if (word === broadcastWord || isMulticastWord(word)) return this.#resolveGroup(destination, pinned);
     // RFC 1122 section 3.2.1.3 (g): loopback addresses never appear outside.
@@ -180,11 +202,11 @@ export class Ipv4Paths {
     const { nic, gateway } = route;
     const nextHop = gateway ?? destination;
     const source = route.source ?? this.#addresses.select(nic, nextHop);
-    if (nic.device.medium === "ip") return { nic, neighbor: sessionOf(nic, null), source };
+    if (nic.device.medium === "ip") return { nic, neighbor: sessionOf(nic, null), route, source };
     if (gateway === null && nic.isSubnetBroadcast(word)) {
-      return { nic, neighbor: sessionOf(nic, MacAddress.broadcast), source };
+      return { nic, neighbor: sessionOf(nic, MacAddress.broadcast), route, source };
     }
-    return { nic, neighbor: this.#neighbors.find(nic, nextHop), source };
+    return { nic, neighbor: this.#neighbors.find(nic, nextHop), route, source };
   }
 
   #resolveGroup(destination: IpAddress, pinned: Nic | null): Hop | null {
@@ -192,7 +214,7 @@ export class Ipv4Paths {
       this.#addresses.loopback;
     if (nic === null) return null;
     const mac = nic.device.medium === "ip" ? null : groupMacOf(destination.words[0]!);
-    return { nic, neighbor: sessionOf(nic, mac), source: this.#addresses.select(nic, destination) };
+    return { nic, neighbor: sessionOf(nic, mac), route: null, source: this.#addresses.select(nic, destination) };
   }
 
   /** Whether a packet may leave by `nic` from `source`. */
@@ -214,6 +236,11 @@ function sessionOf(nic: Nic, destination: MacAddress | null): LinkSession {
 export function groupMacOf(group: number): MacAddress {
   if (group === broadcastWord) return MacAddress.broadcast;
   return MacAddress.fromBytes(new Uint8Array([0x01, 0x00, 0x5e, (group >>> 16) & 0x7f, group >>> 8, group]));
+}
+
+/** The sum of the pseudo-header without its length field. */
+function pseudoSumOf(source: IpAddress, destination: IpAddress, protocol: number): ChecksumSum {
+  return addWord(source, addWord(destination, addUint16(protocol, 0)));
 }
 
 function addWord(address: IpAddress, seed: ChecksumSum): ChecksumSum {

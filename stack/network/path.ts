@@ -65,8 +65,9 @@ export interface NetworkProtocol extends Protocol<Path> {
   findPath(request: PathRequest): Path | null;
   /**
    * The path back to where a received packet came from, from the address it was sent to. Null when nothing may be sent
-   * back: the source is no single host, or the destination was not a single host. The path may be shared: a caller that
-   * keeps or changes it asks {@linkcode NetworkProtocol.findPath} instead.
+   * back: the source is no single host, or the destination was not a single host. The path is shared, and may lead to the
+   * sender of another packet when it is next asked for: who keeps or changes it asks {@linkcode NetworkProtocol.findPath}
+   * instead.
    */
   replyPath(packet: Packet, protocol: number): Path | null;
   /**

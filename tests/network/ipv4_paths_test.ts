@@ -2,6 +2,7 @@ import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/as
 import { IpAddress, IpPrefix } from "../../stack/address.ts";
 import { fold } from "../../stack/checksum.ts";
 import type { Path } from "../../stack/network/path.ts";
+import { below, SeededRandom } from "../../stack/random.ts";
 import { Ipv4Host } from "../helpers/ipv4_host.ts";
 import { ipv4Packet, packetOf, pattern, plainChecksum } from "../helpers/packets.ts";
 
@@ -22,6 +23,7 @@ function show(path: Path | null): string {
 function replyPath(host: Ipv4Host, nic: number, source: string, destination: string, multicast = false): Path | null {
   const packet = packetOf(host.pool, ipv4Packet({ source, destination }, pattern(8)));
   packet.nic = nic;
+  packet.looped = host.nics[nic]!.device.loopback;
   packet.sourceAt = packet.head + 12;
   packet.destinationAt = packet.head + 16;
   packet.multicast = multicast;
@@ -155,6 +157,51 @@ Deno.test("Replies to one sender share a path until routes change", () => {
   assertNotStrictEquals(replyPath(host, 1, "203.0.113.1", "10.0.0.2"), first);
   host.addresses.add(eth, IpPrefix.parse("192.0.2.7/24"));
   assertNotStrictEquals(replyPath(host, 1, "203.0.113.1", "192.0.2.2"), first);
+});
+
+Deno.test("Replies to many strangers, most of whom find another's path in their place, go where each came from", () => {
+  const { host, eth } = setUp();
+  const tun = host.addTun(["198.51.100.2/24"]);
+  const others = IpPrefix.parse("203.0.113.0/24");
+  host.routes.add({ prefix: others, nic: eth, gateway: IpAddress.parse("192.0.2.3") });
+  host.routes.add({ prefix: IpPrefix.parse("100.64.0.0/10"), nic: tun });
+  const narrow = IpAddress.parse("20.0.0.7");
+  host.ipv4.lowerMtu(host.path(narrow.toString()), 1000);
+  const random = new SeededRandom(1);
+  // Behind the first router, behind another, on two links, through the tunnel, and beyond a narrow place.
+  const places = [
+    [0x1400_0000, 5000],
+    [0xcb00_7100, 200],
+    [0xc000_0280, 100],
+    [0x0a01_0000, 200],
+    [0x6440_0000, 5000],
+    [narrow.words[0]!, 1],
+  ] as const;
+  for (let round = 0; round < 5000; round++) {
+    const [first, count] = places[below(random, places.length)]!;
+    const source = IpAddress.fromUint32(first + below(random, count));
+    const local = below(random, 2) === 0 ? "192.0.2.2" : "10.0.0.2";
+    const reply = replyPath(host, 1, source.toString(), local)!;
+    const own = host.path(source.toString(), local);
+    assertEquals(
+      [show(reply), `${reply.destination}`, reply.mtu, fold(reply.pseudoSum)],
+      [show(own), `${own.destination}`, own.mtu, fold(own.pseudoSum)],
+    );
+    assertEquals("address" in own.neighbor, "address" in reply.neighbor);
+    if ("address" in own.neighbor) assertStrictEquals(reply.neighbor, own.neighbor);
+  }
+});
+
+Deno.test("A reply from one own address to another stays within the host, whichever strangers came before", () => {
+  const { host, eth } = setUp();
+  host.addresses.add(eth, IpPrefix.parse("20.1.1.1/32"));
+  for (let number = 1; number < 2000; number++) {
+    const source = IpAddress.fromUint32(0x1400_0000 + number);
+    assertEquals(replyPath(host, 1, source.toString(), "192.0.2.2")?.nic, eth);
+  }
+  const { loopback } = host;
+  const reply = replyPath(host, loopback.index, "20.1.1.1", "192.0.2.2");
+  assertEquals([reply?.nic, reply?.destination.toString()], [loopback, "20.1.1.1"]);
 });
 
 Deno.test("Nothing is sent back to what is no single host, or about what was sent to many", () => {
