@@ -58,7 +58,7 @@ export abstract class ControlBlock implements Transmitter {
   /** Acknowledgements received that only repeat the last one. */
   duplicateAcks: number = 0;
   #settings: Readonly<ConnectionSettings>;
-  readonly #timestampOffset: number;
+  #timestampOffset: number;
   readonly #measures: number[] = newMeasures();
   #pathMtuSearch: PathMtuSearch | null = null;
 
@@ -157,6 +157,11 @@ export abstract class ControlBlock implements Transmitter {
   /** Our clock as timestamps show it (RFC 7323 section 5.4: one tick a millisecond), with this connection's offset. */
   get timestampNow(): number {
     return (Math.floor(this.now) + this.#timestampOffset) | 0;
+  }
+
+  /** Goes on with the timestamps of an answer that was sent before there was a connection: with this offset. */
+  continueTimestamps(offset: number): void {
+    this.#timestampOffset = offset;
   }
 
   /** When the segment with this timestamp was sent, in milliseconds; -1 when that cannot be. */

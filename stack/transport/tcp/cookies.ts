@@ -12,7 +12,7 @@
 
 import type { Clock } from "../../clock.ts";
 import type { Random } from "../../random.ts";
-import { sipHash } from "../../siphash.ts";
+import { sipHash, sipHash64 } from "../../siphash.ts";
 import type { Endpoint } from "../endpoint.ts";
 
 /** The maximum segment sizes that a cookie can tell, in bytes: the largest that is not above the peer's is taken. */
@@ -45,6 +45,7 @@ export class SynCookies {
   readonly #endsKey = new Uint32Array(4);
   readonly #dataKey = new Uint32Array(4);
   readonly #message = new Uint32Array(11);
+  readonly #endsHash = new Uint32Array(2);
 
   /** Draws the secrets from `random`. */
   constructor(clock: Clock, random: Random) {
@@ -55,24 +56,32 @@ export class SynCookies {
     }
   }
 
+  /**
+   * What is added to the clock for the timestamps between the ends that {@linkcode SynCookies.make} or
+   * {@linkcode SynCookies.check} was asked about last (RFC 7323 section 7.1): the other half of their hash.
+   */
+  get timestampOffset(): number {
+    return this.#endsHash[1]! | 0;
+  }
+
   /** The initial sequence number with which to answer a SYN. `maximumSegmentSize` is the peer's. */
   make(local: Endpoint, remote: Endpoint, peerSequence: number, maximumSegmentSize: number): number {
     let index = segmentSizes.length - 1;
     while (index > 0 && segmentSizes[index]! > maximumSegmentSize) index--;
     const counter = this.#counter;
-    const data = (this.#hash(this.#dataKey, local, remote, counter, peerSequence) + index) & dataMask;
-    return (this.#hash(this.#endsKey, local, remote, 0, 0) + peerSequence + (counter << counterShift) + data) >>> 0;
+    const data = (this.#hashAll(local, remote, counter, peerSequence) + index) & dataMask;
+    return (this.#hashEnds(local, remote) + peerSequence + (counter << counterShift) + data) | 0;
   }
 
   /**
    * What the SYN said whose answer had the initial sequence number `cookie`; null when it is none of ours, or too old.
    */
   check(local: Endpoint, remote: Endpoint, peerSequence: number, cookie: number): CookieContents | null {
-    const rest = (cookie - this.#hash(this.#endsKey, local, remote, 0, 0) - peerSequence) >>> 0;
+    const rest = (cookie - this.#hashEnds(local, remote) - peerSequence) >>> 0;
     const age = (this.#counter - (rest >>> counterShift)) & 0xff;
     if (age > maximumAge) return null;
     const counter = (this.#counter - age) >>> 0;
-    const index = (rest - this.#hash(this.#dataKey, local, remote, counter, peerSequence)) & dataMask;
+    const index = (rest - this.#hashAll(local, remote, counter, peerSequence)) & dataMask;
     const maximumSegmentSize = segmentSizes[index];
     return maximumSegmentSize === undefined ? null : { maximumSegmentSize };
   }
@@ -81,15 +90,28 @@ export class SynCookies {
     return Math.floor(this.#clock.now() / period) >>> 0;
   }
 
-  #hash(key: Uint32Array, local: Endpoint, remote: Endpoint, counter: number, sequence: number): number {
+  #hashEnds(local: Endpoint, remote: Endpoint): number {
+    sipHash64(this.#endsKey, this.#message, this.#putEnds(local, remote), this.#endsHash);
+    return this.#endsHash[0]!;
+  }
+
+  #hashAll(local: Endpoint, remote: Endpoint, counter: number, sequence: number): number {
+    const length = this.#putEnds(local, remote);
+    this.#message[length] = counter;
+    this.#message[length + 1] = sequence;
+    return sipHash(this.#dataKey, this.#message, length + 2);
+  }
+
+  /** Begins the message with both ends, and returns how many words these are. */
+  #putEnds(local: Endpoint, remote: Endpoint): number {
     const message = this.#message;
-    let length = 0;
-    for (const word of local.address.words) message[length++] = word;
-    for (const word of remote.address.words) message[length++] = word;
-    message[length++] = ((local.port << 16) | remote.port) >>> 0;
-    message[length++] = counter;
-    message[length++] = sequence;
-    return sipHash(key, message, length);
+    const { words } = local.address;
+    for (let word = 0; word < words.length; word++) {
+      message[word] = words[word]!;
+      message[words.length + word] = remote.address.words[word]!;
+    }
+    message[2 * words.length] = (local.port << 16) | remote.port;
+    return 2 * words.length + 1;
   }
 }
 
@@ -101,7 +123,7 @@ export function encodeOptions(timestamp: number, windowScale: number, sackPermit
   const options = (windowScale < 0 ? noWindowScale : windowScale) | (sackPermitted ? selectiveBit : 0);
   const encoded = (timestamp & ~optionMask) | options;
   const later = (timestamp & optionMask) < options;
-  return (later ? encoded - (1 << optionBits) : encoded) >>> 0;
+  return (later ? encoded - (1 << optionBits) : encoded) | 0;
 }
 
 /** The peer's window scale (-1 for none), from the echo of a timestamp that {@linkcode encodeOptions} made. */

@@ -35,6 +35,17 @@ export class PassiveOpen {
   readonly #flows: FlowTable<Connection>;
   readonly #cookies: SynCookies | null;
   #cookieSentAt = -Infinity;
+  /** What an answer with a cookie offers. One object is filled again for each. */
+  readonly #offer = {
+    announcedSegmentBytes: 0,
+    timestamps: false,
+    selective: false,
+    windowScaling: false,
+    windowScale: 0,
+    timestampNow: 0,
+    fastOpenOption: null,
+    recentTimestamp: 0,
+  };
   /** Our end of the last connection. */
   #local: Endpoint = { address: IpAddress.unspecified4, port: 0 };
 
@@ -150,26 +161,26 @@ export class PassiveOpen {
     // What does not fit into the sequence number travels in the timestamp; without one there is neither.
     const selective = timestamps && context.options.selectiveAcknowledgements && options.sackPermitted;
     const windowScaling = timestamps && context.options.windowScaling && options.windowScale >= 0;
-    const clock = (Math.floor(now) + context.initialSequence.timestampOffset(local, remote)) >>> 0;
+    const cookie = cookies.make(local, remote, segment.sequence, options.maximumSegmentSize || 536);
+    const clock = Math.floor(now) + cookies.timestampOffset;
+    const offer = this.#offer;
+    offer.announcedSegmentBytes = announcedSegmentBytes(path);
+    offer.timestamps = timestamps;
+    offer.selective = selective;
+    offer.windowScaling = windowScaling;
+    offer.windowScale = Receiver.scaleFor(receiveBufferBytes);
+    offer.timestampNow = encodeOptions(clock, windowScaling ? options.windowScale : -1, selective);
+    offer.recentTimestamp = options.timestampValue;
     this.#cookieSentAt = now;
     context.counters.synCookiesSent++;
     return context.writer.writeSynAcknowledgement(
       path,
       local.port,
       remote.port,
-      cookies.make(local, remote, segment.sequence, options.maximumSegmentSize || 536),
+      cookie,
       add(segment.sequence, 1),
       Math.min(receiveBufferBytes, 65535),
-      {
-        announcedSegmentBytes: announcedSegmentBytes(path),
-        timestamps,
-        selective,
-        windowScaling,
-        windowScale: Receiver.scaleFor(receiveBufferBytes),
-        timestampNow: encodeOptions(clock, windowScaling ? options.windowScale : -1, selective),
-        fastOpenOption: null,
-        recentTimestamp: options.timestampValue,
-      },
+      offer,
     );
   }
 
@@ -199,6 +210,7 @@ export class PassiveOpen {
     this.#flows.add(connection);
     listener.begin(connection);
     context.counters.passiveOpens++;
+    connection.continueTimestamps(this.#cookies.timestampOffset);
     connection.receiver.start(peerSequence);
     connection.negotiate(
       contents.maximumSegmentSize,

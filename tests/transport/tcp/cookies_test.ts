@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertNotEquals } from "@std/assert";
 import { IpAddress } from "../../../stack/address.ts";
 import { VirtualClock } from "../../../stack/clock.ts";
 import { SeededRandom } from "../../../stack/random.ts";
@@ -50,6 +50,20 @@ Deno.test("an old cookie whose counter was put forward is worth nothing", () => 
   for (let steps = 1; steps <= 3; steps++) {
     assertEquals(cookies.check(local, remote, 7, (cookie + steps * 2 ** 24) >>> 0), null);
   }
+});
+
+Deno.test("a pair of ends has one timestamp offset, whatever its SYN says", () => {
+  const clock = new VirtualClock(1000);
+  const cookies = new SynCookies(clock, new SeededRandom(1));
+  const cookie = cookies.make(local, remote, 7, 1460);
+  const { timestampOffset } = cookies;
+  cookies.make(local, { ...remote, port: 5001 }, 7, 1460);
+  assertNotEquals(cookies.timestampOffset, timestampOffset);
+  clock.set(60_000);
+  assertEquals(cookies.check(local, remote, 7, cookie)?.maximumSegmentSize, 1460);
+  assertEquals(cookies.timestampOffset, timestampOffset);
+  cookies.make(local, remote, 8, 536);
+  assertEquals(cookies.timestampOffset, timestampOffset);
 });
 
 Deno.test("guesses are hardly ever right", () => {

@@ -208,6 +208,21 @@ tcpTest("SYN cookies: a handshake goes on although the SYN queue is full, with a
   assertEquals(t.tcp.counters.synCookiesAccepted, 1);
 });
 
+tcpTest("SYN cookies: the connection's timestamps go on from those of the answer", (t) => {
+  flood(t);
+  t.receives("S 0:0(0) win 1000 <mss 1400,sackOK,TS val 100 ecr 0,nop,wscale 9>");
+  const [answer] = t.takeSent();
+  const [, stamp] = /TS val (\d+) ecr 100/.exec(answer!.options!)!;
+  t.wait(100).receives(`. 1:1(0) ack ${answer!.sequence + 1} win 50 <nop,nop,TS val 200 ecr ${stamp}>`);
+  // Data behind a hole are acknowledged at once.
+  t.receives(`P. 11:21(10) ack ${answer!.sequence + 1} win 50 <nop,nop,TS val 200 ecr ${stamp}>`);
+  const [acknowledgement] = t.takeSent();
+  const [, later] = /TS val (\d+) ecr 200/.exec(acknowledgement!.options!)!;
+  // What carries options is up to 63 ms older than the clock.
+  const elapsed = (Number(later) - Number(stamp)) | 0;
+  assertEquals(elapsed >= 100 && elapsed < 164, true, `${elapsed} ms`);
+});
+
 tcpTest("SYN cookies: without timestamps neither SACK nor window scale", (t) => {
   const ack = cookieFor(t, "mss 1400,sackOK,wscale 9") + 1;
   t.receives(`. 1:1(0) ack ${ack} win 1000`);
