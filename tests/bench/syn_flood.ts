@@ -7,15 +7,18 @@
  */
 
 import process from "node:process";
-import { IpAddress, Stack } from "../../mod.ts";
+import { createWire, IpAddress, type MacAddress, Stack } from "../../mod.ts";
 import { addUint16, checksum, sum } from "../../stack/checksum.ts";
 import type { Device, DeviceHost } from "../../stack/link/device.ts";
+import { DeviceWrapper } from "../../stack/link/device_wrapper.ts";
+import { ethernetHeaderBytes, writeEthernetHeader } from "../../stack/link/ethernet_header.ts";
+import { EtherType } from "../../stack/link/nic.ts";
 import { Ipv4Field, ipv4HeaderBytes, writeIpv4Header } from "../../stack/network/ipv4_header.ts";
 import type { Packet } from "../../stack/packet.ts";
 import { Verdict } from "../../stack/protocol.ts";
 import { Flag, TcpField, writeHeader } from "../../stack/transport/tcp/header.ts";
 import type { Benchmark, Figures } from "./benchmark.ts";
-import { serverAddress, withPair } from "./stack_pair.ts";
+import { serverAddress } from "./stack_pair.ts";
 
 const port = 80;
 /** SYNs per second of processor time. */
@@ -33,19 +36,21 @@ const patience = 1000;
 const synOptions = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 0, 1, 3, 3, 7];
 const tcpBytes = TcpField.options + synOptions.length;
 const packetBytes = ipv4HeaderBytes + tcpBytes;
+const frameBytes = ethernetHeaderBytes + packetBytes;
+const networkAt = ethernetHeaderBytes;
+const transportAt = networkAt + ipv4HeaderBytes;
 
 /** SYNs that wait for the stack, at most. */
 const longestQueue = 1000;
 
-/** A link without hardware addresses on which nothing but SYNs arrive, each from another address and port. */
-class FloodDevice implements Device {
-  readonly name = "flood";
-  readonly medium = "ip";
-  readonly mtu = 1500;
-  readonly address = null;
-  readonly headerBytes = 0;
-  readonly loopback = false;
-  readonly wantsWrite = false;
+/** The first 16 bits of all forged sources, which are behind the gateway. */
+const forgedPrefix = 0x0b00;
+
+/**
+ * The server's end of its link, where SYNs arrive in between the other frames, each from another address and port. What is
+ * sent to those gets lost.
+ */
+class FloodedDevice extends DeviceWrapper {
   /** SYNs that are due. */
   due = 0;
   /** SYNs that were handed to the stack. */
@@ -53,9 +58,28 @@ class FloodDevice implements Device {
   /** What the stack has answered. */
   answers = 0;
   #host!: DeviceHost;
-  readonly #target = IpAddress.parse(serverAddress).words[0]!;
+  #turn = false;
+  readonly #frame = new Uint8Array(frameBytes);
+  readonly #view = new DataView(this.#frame.buffer);
 
-  attach(host: DeviceHost): void {
+  /** The SYNs have the hardware address of the gateway. */
+  constructor(inner: Device, gateway: MacAddress) {
+    super(inner);
+    const view = this.#view;
+    writeEthernetHeader(view, 0, this.address!, gateway, EtherType.ipv4);
+    const source = forgedPrefix * 0x1_0000;
+    const target = IpAddress.parse(serverAddress).words[0]!;
+    writeIpv4Header(view, networkAt, 0, packetBytes, 0, 0, 64, 6, source, target);
+    writeHeader(view, transportAt, 0, port, 0, 0, tcpBytes, Flag.syn, 65535);
+    this.#frame.set(synOptions, transportAt + TcpField.options);
+    this.#vary(0, 1024);
+    view.setUint16(networkAt + Ipv4Field.checksum, checksum(view, networkAt, ipv4HeaderBytes));
+    const pseudoSum = addUint16(6, addUint16(tcpBytes, sum(view, networkAt + Ipv4Field.source, 8)));
+    view.setUint16(transportAt + TcpField.checksum, checksum(view, transportAt, tcpBytes, pseudoSum));
+  }
+
+  override attach(host: DeviceHost): void {
+    super.attach(host);
     this.#host = host;
   }
 
@@ -65,35 +89,40 @@ class FloodDevice implements Device {
     if (this.due >= 1) this.#host.wake();
   }
 
-  receive(): Packet | null {
-    if (this.due < 1) return null;
-    const packet = this.#host.pool.allocate(this.#host.headroom, packetBytes);
-    if (packet === null) return null;
-    this.due--;
-    const number = this.sent++;
-    const { view, head: at } = packet;
-    packet.tail = at + packetBytes;
-    const source = 0x0b00_0000 + (Math.imul(number, 0x9e37_79b1) >>> 8);
-    writeIpv4Header(view, at, 0, packetBytes, number & 0xffff, 0, 64, 6, source, this.#target);
-    view.setUint16(at + Ipv4Field.checksum, checksum(view, at, ipv4HeaderBytes));
-    const tcp = at + ipv4HeaderBytes;
-    const sequence = Math.imul(number, 0x85eb_ca6b) >>> 0;
-    writeHeader(view, tcp, 1024 + number % 60_000, port, sequence, 0, tcpBytes, Flag.syn, 65535);
-    packet.bytes.set(synOptions, tcp + TcpField.options);
-    const pseudoSum = addUint16(6, addUint16(tcpBytes, sum(view, at + Ipv4Field.source, 8)));
-    view.setUint16(tcp + TcpField.checksum, checksum(view, tcp, tcpBytes, pseudoSum));
-    return packet;
+  /** A SYN and another frame in turn, as long as there are both. */
+  override receive(): Packet | null {
+    this.#turn = !this.#turn;
+    if (this.due < 1) return super.receive();
+    return this.#turn ? super.receive() ?? this.#forge() : this.#forge();
   }
 
-  transmit(packet: Packet): Verdict {
+  override transmit(packet: Packet): Verdict {
+    const { view, head } = packet;
+    if (view.getUint16(head + networkAt + Ipv4Field.destination) !== forgedPrefix) return super.transmit(packet);
     this.answers++;
     packet.release();
     return Verdict.done;
   }
 
-  flush(): void {}
+  #forge(): Packet | null {
+    const packet = this.#host.pool.allocate(this.#host.headroom, frameBytes);
+    if (packet === null) return null;
+    this.due--;
+    const number = this.sent++;
+    this.#vary(Math.imul(number, 0x9e37_79b1) >>> 16, 1024 + number % 60_000);
+    packet.bytes.set(this.#frame, packet.head);
+    packet.tail = packet.head + frameBytes;
+    return packet;
+  }
 
-  close(): void {}
+  /** Puts another source into the SYN, and its complement into what may be anything: the checksums stay as they are. */
+  #vary(address: number, port: number): void {
+    const view = this.#view;
+    view.setUint16(networkAt + Ipv4Field.source + 2, address);
+    view.setUint16(networkAt + Ipv4Field.identification, ~address);
+    view.setUint16(transportAt + TcpField.sourcePort, port);
+    view.setUint32(transportAt + TcpField.sequence, (~address << 16) | (~port & 0xffff));
+  }
 }
 
 /** Processor time that this process has used, in milliseconds. */
@@ -103,7 +132,7 @@ function processorTime(): number {
 }
 
 /** A flood of `rate` SYNs a second that begins at once; `stop` ends it. */
-function flood(device: FloodDevice, rate: number): { stop(): void } {
+function flood(device: FloodedDevice, rate: number): { stop(): void } {
   let last = processorTime();
   const timer = setInterval(() => {
     const now = processorTime();
@@ -131,11 +160,22 @@ async function connectHonestly(client: Stack, signal: AbortSignal): Promise<{ go
   return { good, bad };
 }
 
+/** Runs `body` with two stacks on a wire, of which the server is flooded and the client is its gateway. */
+async function withFlooded<Result>(
+  body: (client: Stack, server: Stack, device: FloodedDevice) => Promise<Result>,
+): Promise<Result> {
+  await using client = new Stack();
+  await using server = new Stack();
+  const [clientEnd, serverEnd] = createWire();
+  const device = new FloodedDevice(serverEnd, clientEnd.address!);
+  client.attach(clientEnd, { addresses: ["10.0.0.1/24"] });
+  server.attach(device, { addresses: [`${serverAddress}/24`], gateway: "10.0.0.1" });
+  return await body(client, server, device);
+}
+
 /** One flow, which the first client sends, while the others are answered with a byte. */
 function measure(flooded: boolean): Promise<Figures> {
-  return withPair({}, async (client, server) => {
-    const device = new FloodDevice();
-    server.attach(device, { addresses: ["10.0.1.2/24"], gateway: "10.0.1.1" });
+  return withFlooded(async (client, server, device) => {
     const listener = server.listen({ port });
     const sender = await client.connect({ hostname: serverAddress, port });
     const receiver = await listener.accept();
@@ -182,21 +222,20 @@ function measure(flooded: boolean): Promise<Figures> {
 const alone = 300_000;
 
 /** Microseconds of processor time for a SYN that is answered with a cookie, with nothing else to do. */
-async function cost(): Promise<Figures> {
-  await using stack = new Stack();
-  const device = new FloodDevice();
-  stack.attach(device, { addresses: [`${serverAddress}/24`], gateway: "10.0.0.1" });
-  using _listener = stack.listen({ port });
-  const answer = async (count: number) => {
-    const last = device.answers + count;
-    device.release(count, count);
-    while (device.answers < last) await new Promise((resolve) => setTimeout(resolve, 1));
-  };
-  // The first fill the SYN queue, and those answers come again.
-  await answer(alone);
-  const before = processorTime();
-  await answer(alone);
-  return { microseconds: (processorTime() - before) * 1000 / alone };
+function cost(): Promise<Figures> {
+  return withFlooded(async (_client, server, device) => {
+    using _listener = server.listen({ port });
+    const answer = async (count: number) => {
+      const last = device.answers + count;
+      device.release(count, count);
+      while (device.answers < last) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    // The first fill the SYN queue, and those answers come again.
+    await answer(alone);
+    const before = processorTime();
+    await answer(alone);
+    return { microseconds: (processorTime() - before) * 1000 / alone };
+  });
 }
 
 /** A flow and honest clients under a SYN flood. */
