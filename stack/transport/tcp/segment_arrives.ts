@@ -237,8 +237,8 @@ function windowOf(connection: Connection, segment: Segment): number {
 /** Whether an acknowledgement number lies in the range that RFC 5961 section 5 allows. */
 function acknowledgementInRange(connection: Connection, segment: Segment): boolean {
   const { sender } = connection;
-  return sender.covers(segment.acknowledgement) &&
-    distance(sender.sndUna, segment.acknowledgement) <= Math.max(sender.maxSndWnd, 1);
+  const age = distance(sender.sndUna, segment.acknowledgement);
+  return sender.covers(segment.acknowledgement) && (age <= 0 || age <= sender.believedLag);
 }
 
 /** Fifth check: the acknowledgement number. */

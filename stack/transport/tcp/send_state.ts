@@ -21,6 +21,9 @@ import type { SendBuffer } from "./send_buffer.ts";
 /** So many bytes the send buffer takes however little is in the network, if it is allowed as many. */
 const leastBufferLimit = 512 * 1024;
 
+/** Sequence numbers that are farther apart than this many bytes cannot be told from their opposite. */
+const largestDistance = 2 ** 31 - 1;
+
 /** Takes what the acknowledgement of a SYN says, which tells nothing of the data to come. */
 const handshakeRack = new Rack(new RttEstimator());
 
@@ -325,6 +328,16 @@ export abstract class SendState implements FlyingSender {
   covers(acknowledgement: number): boolean {
     if (!after(acknowledgement, this.sndNxt)) return true;
     return this.probed && acknowledgement === add(this.sndNxt, 1);
+  }
+
+  /**
+   * How far behind SND.UNA an acknowledgement may lie, in bytes: as far as the peer's largest window (RFC 5961 section
+   * 5.2), but not in front of the first byte. What was never sent, only somebody who guesses acknowledges.
+   */
+  get believedLag(): number {
+    const window = Math.max(this.maxSndWnd, 1);
+    if (this.bytesSent > largestDistance) return window;
+    return Math.min(window, distance(this.sndUna, add(this.initialSequence, 1)));
   }
 
   /** The peer has taken the byte that was sent as a probe of its window. */
