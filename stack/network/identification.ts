@@ -6,7 +6,13 @@
 
 import { below, type Random } from "../random.ts";
 
-/** Chooses the identification of packets. */
+/**
+ * For packets that cannot be fragmented, whose identification therefore means nothing (section 4.1). It is always the same:
+ * receivers put segments together again only if their identifications are equal or count up.
+ */
+export const atomicIdentification = 0;
+
+/** Chooses the identification of packets that may be fragmented. */
 export class Identification {
   readonly #random: Random;
   readonly #key: number;
@@ -19,15 +25,9 @@ export class Identification {
     for (let place = 0; place < this.#counters.length; place++) this.#counters[place] = random.uint32();
   }
 
-  /** For a packet that cannot be fragmented, whose identification therefore means nothing: any number. */
-  any(): number {
-    return this.#random.uint32() & 0xffff;
-  }
-
   /**
-   * For a packet that may be fragmented. RFC 6864 section 4.3: not repeated for the same addresses and protocol while
-   * the packet may be under way. A counter for each group of destinations does that; its uneven steps hide how much
-   * is sent to others of the group.
+   * RFC 6864 section 4.3: not repeated for the same addresses and protocol while the packet may be under way. A counter
+   * for each group of destinations does that; its uneven steps hide how much is sent to others of the group.
    */
   next(source: number, destination: number, protocol: number): number {
     let hash = Math.imul(source ^ this.#key, 0x9e37_79b1);

@@ -16,7 +16,7 @@ import type { Timers } from "../timers.ts";
 import type { Addresses } from "./addresses.ts";
 import { copyFragment, fragmentPayloadBytes } from "./fragmentation.ts";
 import { TimeExceededCode } from "./icmpv4_header.ts";
-import { Identification } from "./identification.ts";
+import { atomicIdentification, Identification } from "./identification.ts";
 import { Ipv4Admission } from "./ipv4_admission.ts";
 import { type Ipv4Counters, zeroIpv4Counters } from "./ipv4_counters.ts";
 import {
@@ -297,7 +297,7 @@ export class Ipv4 implements NetworkProtocol {
     const { trafficClass, timeToLive, protocol, dontFragment } = path;
     const flags = dontFragment ? Ipv4Flag.dontFragment : 0;
     const identification = dontFragment
-      ? this.#identification.any()
+      ? atomicIdentification
       : this.#identification.next(source, destination, protocol);
     writeIpv4Header(view, at, trafficClass, length, identification, flags, timeToLive, protocol, source, destination);
     view.setUint16(at + Ipv4Field.checksum, checksum(view, at, ipv4HeaderBytes));
