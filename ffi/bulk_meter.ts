@@ -38,13 +38,13 @@ export class BulkMeter {
     return this.#bulk;
   }
 
-  /** Notes a frame, and the bytes that count: none unless it is a full one. Returns whether the verdict has changed. */
-  sent(fullBytes: number): boolean {
+  /** Notes a frame, and the bytes that count: none unless it is a full one. */
+  sent(fullBytes: number): void {
     this.#bytes += fullBytes;
-    return ++this.#frames >= windowFrames && this.#endWindow();
+    if (++this.#frames >= windowFrames) this.#endWindow();
   }
 
-  #endWindow(): boolean {
+  #endWindow(): void {
     const now = this.#now();
     const elapsed = now - this.#startedAt;
     const doubtful = this.#bulk ? this.#bytes < quietRate * elapsed : this.#bytes > bulkRate * elapsed;
@@ -52,9 +52,8 @@ export class BulkMeter {
     this.#frames = 0;
     this.#bytes = 0;
     this.#doubts = doubtful ? this.#doubts + 1 : 0;
-    if (this.#doubts < windowsInARow) return false;
+    if (this.#doubts < windowsInARow) return;
     this.#doubts = 0;
     this.#bulk = !this.#bulk;
-    return true;
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { IpPrefix, MacAddress } from "../stack/address.ts";
-import { BulkMeter } from "./bulk_meter.ts";
+import { BulkReceiveThread } from "./bulk_receive_thread.ts";
 import { Errno, isSystemError, systemError, type SystemErrorDetails } from "./errno.ts";
 import { decodeInterfaceName, encodeInterfaceName, interfaceNameBytes } from "./interface_name.ts";
 import { cString, Libc } from "./libc.ts";
@@ -174,7 +174,8 @@ function open(
     const headerBytes = attach(libc, descriptor, request, flags, offload, action);
     const identity = { name: decodeInterfaceName(request), medium, address: mac, headerBytes } as const;
     const thread = threaded ? openThread(libc, descriptor, identity.name, !whileBulk) : null;
-    device = new TunTapDevice(libc, descriptor, identity, thread, whileBulk ? new BulkMeter(now) : null);
+    const switched = thread !== null && whileBulk ? new BulkReceiveThread(thread, now) : null;
+    device = new TunTapDevice(libc, descriptor, identity, thread, switched);
   } catch (error) {
     libc.close();
     throw error;

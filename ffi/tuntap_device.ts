@@ -7,7 +7,7 @@
 import type { DeviceHost } from "../stack/link/device.ts";
 import type { Packet } from "../stack/packet.ts";
 import type { Verdict } from "../stack/protocol.ts";
-import type { BulkMeter } from "./bulk_meter.ts";
+import type { BulkReceiveThread } from "./bulk_receive_thread.ts";
 import { DescriptorDevice, type DeviceIdentity } from "./descriptor_device.ts";
 import { HostInterface } from "./host_interface.ts";
 import type { Libc } from "./libc.ts";
@@ -35,24 +35,24 @@ export class TunTapDevice extends DescriptorDevice {
   readonly host: HostInterface;
   readonly #thread: ReceiveThread | null;
   /** What switches the thread; null where it is always on, or there is none. */
-  #meter: BulkMeter | null;
+  readonly #whileBulk: BulkReceiveThread | null;
   #mtu = 0;
 
   /**
-   * Takes over a share in the C library, an attached descriptor and the switch of the receive thread, which is on for as
-   * long as `meter` says, or for as long as the device is open.
+   * Takes over a share in the C library, an attached descriptor and the switch of the receive thread, which is used by
+   * `whileBulk`, or stays as it is.
    */
   constructor(
     libc: Libc,
     descriptor: number,
     identity: DeviceIdentity,
     thread: ReceiveThread | null = null,
-    meter: BulkMeter | null = null,
+    whileBulk: BulkReceiveThread | null = null,
   ) {
     super(libc, descriptor, identity);
     this.host = new HostInterface(this.name, () => this.refresh());
     this.#thread = thread;
-    this.#meter = meter;
+    this.#whileBulk = whileBulk;
   }
 
   /** See {@linkcode DescriptorDevice.attach}. The kernel leaves to the stack what the stack says that it takes. */
@@ -66,19 +66,13 @@ export class TunTapDevice extends DescriptorDevice {
   /** See {@linkcode DescriptorDevice.transmit}. */
   override transmit(packet: Packet): Verdict {
     const { length } = packet;
-    if (this.#meter !== null && this.#meter.sent(length >= this.#mtu ? length : 0)) {
-      this.#switchThread(this.#meter.bulk);
-    }
+    this.#whileBulk?.sending(length >= this.#mtu ? length : 0);
     return super.transmit(packet);
   }
 
   /** See {@linkcode DescriptorDevice.close}. */
   override close(): void {
-    if (!this.closed && this.#thread !== null) {
-      // A persistent interface would remember it, and cannot be told any more when nobody has it open.
-      if (this.#thread.running) this.#switchThread(false);
-      this.#thread.close();
-    }
+    if (!this.closed) this.#endThread();
     super.close();
   }
 
@@ -88,13 +82,14 @@ export class TunTapDevice extends DescriptorDevice {
     return super.surrender();
   }
 
-  #switchThread(on: boolean): void {
+  /** A persistent interface would remember the thread, and cannot be told any more when nobody has it open. */
+  #endThread(): void {
     try {
-      this.#thread!.running = on;
+      if (this.#thread?.running) this.#thread.running = false;
     } catch {
-      // It goes on as it is: the interface is gone, or this program may not.
-      this.#meter = null;
+      // The interface is gone.
     }
+    this.#thread?.close();
   }
 
   /** The most bytes of network-layer packet that a frame carries. Setting it changes both ends. */

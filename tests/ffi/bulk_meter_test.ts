@@ -8,7 +8,9 @@ function send(meter: BulkMeter, clock: { now: number }, frames: number, perMilli
   const verdicts: boolean[] = [];
   for (let frame = 0; frame < frames; frame++) {
     clock.now += 1 / perMillisecond;
-    if (meter.sent(bytes)) verdicts.push(meter.bulk);
+    const before = meter.bulk;
+    meter.sent(bytes);
+    if (meter.bulk !== before) verdicts.push(meter.bulk);
   }
   return verdicts;
 }

@@ -66,6 +66,8 @@ kernelTest("frames of a wire have the thread while they are bulk, and not before
   // With one processor, another thread could only take turns with this one.
   assertEquals(await threaded(tap.name), severalProcessors ? "1" : "0");
   send(4096, 60, 20);
+  // A frame that does not follow upon another.
+  send(1, 60, 1);
   assertEquals(await threaded(tap.name), "0");
 });
 
