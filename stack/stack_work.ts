@@ -63,6 +63,8 @@ export class StackWork implements Work {
   #ended = false;
   /** Whether the program answers a frame before others have been looked for. */
   #early = false;
+  /** Frames that were found when they were: the next step counts them. */
+  #found = 0;
   /** Batches since the timers last ran. */
   #batches = 0;
   /** As {@linkcode Work.steppedAt}. */
@@ -76,7 +78,7 @@ export class StackWork implements Work {
   }
 
   /**
-   * Takes frames and lets timers expire; returns how many there were, and one more where a flush was put off before.
+   * Takes frames and lets timers expire; returns how many there were, and at least one where a flush was put off before.
    * Where frames come one by one, one that brings data that are waited for is handed to the program before others are
    * looked for, which {@linkcode StackWork.flush} does then; but not if there is no program between the two.
    */
@@ -86,8 +88,9 @@ export class StackWork implements Work {
       clock.hold?.();
       this.#early = false;
       this.steppedAt = clock.now();
-      const handled = this.#receive(this.steppedAt, this.#single && this.#ended && !alone) +
-        (this.#putOff > 0 ? 1 : 0);
+      const before = Math.max(this.#found, this.#putOff > 0 ? 1 : 0);
+      this.#found = 0;
+      const handled = this.#receive(this.steppedAt, this.#single && this.#ended && !alone) + before;
       // A single frame takes less time than asking for it.
       if (handled > 1) clock.hold?.();
       const waits = (this.#more || this.#early) && ++this.#batches < batchesBeforeTimers;
@@ -128,9 +131,9 @@ export class StackWork implements Work {
     const { clock } = this.#timers;
     try {
       clock.hold?.();
-      const found = this.#receive(clock.now(), false) > 0;
-      if (found) this.#transport.flushFollows = true;
-      return found;
+      this.#found = this.#receive(clock.now(), false);
+      if (this.#found > 0) this.#transport.flushFollows = true;
+      return this.#found > 0;
     } finally {
       clock.release?.();
     }

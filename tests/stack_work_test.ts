@@ -129,17 +129,19 @@ Deno.test("what the program does not answer is acknowledged together with the fr
   const bench = oneByOne();
   bench.frames = 3;
   const before = bench.flushes.length;
-  assertEquals(bench.turns(), [[1, false], [1, true]]);
+  assertEquals(bench.turns(), [[1, false], [2, true]]);
   assertEquals(bench.flushes.length, before + 1);
 });
 
 Deno.test("answers to the frames behind it wait for the flush that follows", () => {
   const bench = oneByOne();
-  bench.frames = 2;
+  bench.frames = 3;
   bench.work.step();
   assertEquals(bench.transport.flushFollows, false);
   bench.work.flush();
   assertEquals([bench.frames, bench.transport.flushFollows], [0, true]);
+  bench.work.step();
+  assertEquals(bench.transport.flushFollows, true);
 });
 
 Deno.test("what the program has answered is flushed without another look, which comes with the next turn", () => {
