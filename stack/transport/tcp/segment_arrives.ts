@@ -261,7 +261,7 @@ function takeAcknowledgement(connection: Connection, segment: Segment): void {
   const echo = connection.timestamps && options.hasTimestamps && options.timestampEcho !== 0
     ? connection.echoTime(options.timestampEcho)
     : -1;
-  if (echo >= 0 && segment.length > 0) connection.receiver.sampleRoundTrip(Math.max(0, now - echo));
+  if (echo >= 0) connection.receiver.sampleRoundTrip(Math.max(0, now - echo));
   const echoed = connection.ecn !== null && (segment.flags & Flag.ece) !== 0 && !segment.syn;
   if (echoed) takeEcho(connection, segment);
   // RFC 3168 section 6.1.2: an acknowledgement with an echo does not let the window grow.

@@ -229,8 +229,8 @@ export class Sender extends SendState {
     const unsent = this.unsent;
     if (unsent === 0 && !(this.finQueued && !this.finSent)) return false;
     const windowLeft = this.windowLeft;
-    // FIN takes a byte of the window; one that goes without data is sent into a closed window too.
-    if (unsent === 0 && windowLeft < 0) return false;
+    // A FIN without data takes a byte of the window, but is sent into a closed one too. Of a window that has shrunk below
+    // what is in the network less than nothing is left, which no small segment may use.
     const length = Math.min(unsent, this.segmentBytes, windowLeft);
     if (unsent > 0 && length <= 0) return false;
     const { flight } = this;

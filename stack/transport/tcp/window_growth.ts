@@ -25,8 +25,9 @@ export class WindowGrowth {
   }
 
   /**
-   * Data have arrived that echo a timestamp of ours from `elapsed` ago. Whoever only receives has no other sample than
-   * that of the handshake, which may have waited for the next hop's hardware address.
+   * A segment has arrived that echoes a timestamp of ours from `elapsed` ago. Whoever only receives has no other sample
+   * than that of the handshake, which may have waited for the next hop's hardware address. An echo that waited for data, or
+   * for a delayed acknowledgement, does no harm: the least counts.
    */
   sample(elapsed: number): void {
     if (elapsed < this.#least) this.#least = elapsed;
