@@ -118,7 +118,8 @@ export class PassiveOpen {
     const path = this.#ownPath(reply);
     if (path === null) return Verdict.dropped;
     const { packet } = segment;
-    const [local, remote] = this.#endsOf(packet, path);
+    const local = this.#localEnd(packet, path);
+    const remote = remoteEnd(packet, path);
     const next = context.initialSequence.next(local, remote);
     const initialSequence = smallestSequence === null ? next : later(next, smallestSequence);
     const connection = new Connection(context, local, remote, path, listener.settings, true, initialSequence);
@@ -154,7 +155,8 @@ export class PassiveOpen {
   #sendCookie(cookies: SynCookies, listener: Listener, segment: Segment, path: Path): Verdict {
     const context = this.#context;
     const { options, packet } = segment;
-    const [local, remote] = this.#endsOf(packet, path);
+    const local = this.#localEnd(packet, path);
+    const remote = remoteEnd(packet, path);
     const now = context.timers.clock.now();
     const timestamps = context.options.timestamps && options.hasTimestamps;
     const { receiveBufferBytes } = listener.settings;
@@ -192,7 +194,8 @@ export class PassiveOpen {
     const reply = this.#replyPath(packet);
     const path = reply === null ? null : this.#ownPath(reply);
     if (path === null) return false;
-    const [local, remote] = this.#endsOf(packet, path);
+    const local = this.#localEnd(packet, path);
+    const remote = remoteEnd(packet, path);
     const peerSequence = add(segment.sequence, -1);
     const cookie = add(segment.acknowledgement, -1);
     const contents = this.#cookies.check(local, remote, peerSequence, cookie);
@@ -225,13 +228,11 @@ export class PassiveOpen {
     return true;
   }
 
-  /** Our end and the peer's, of a packet that came in. Ours is shared by connections that come to it in a row. */
-  #endsOf({ view, transportAt }: Packet, path: Path): [Endpoint, Endpoint] {
+  /** Our end, for a packet that came in: the same object for connections that come to it in a row. */
+  #localEnd({ view, transportAt }: Packet, { source }: Path): Endpoint {
     const port = destinationPort(view, transportAt);
-    if (this.#local.port !== port || !this.#local.address.equals(path.source)) {
-      this.#local = { address: path.source, port };
-    }
-    return [this.#local, { address: path.destination, port: sourcePort(view, transportAt) }];
+    if (this.#local.port !== port || !this.#local.address.equals(source)) this.#local = { address: source, port };
+    return this.#local;
   }
 
   /** The way back, which may be shared. */
@@ -243,6 +244,11 @@ export class PassiveOpen {
   #ownPath({ network, source, destination }: Path): Path | null {
     return network.findPath({ source, destination, protocol: protocolNumber });
   }
+}
+
+/** The peer's end, for a packet that came in. */
+function remoteEnd({ view, transportAt }: Packet, { destination }: Path): Endpoint {
+  return { address: destination, port: sourcePort(view, transportAt) };
 }
 
 /** Takes the data of a SYN whose cookie is right. A FIN comes again behind them. */
