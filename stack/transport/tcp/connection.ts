@@ -315,7 +315,7 @@ export class Connection extends ControlBlock implements UserConnection, Flow, Ti
       this.context.answerExpected = false;
       // What does not fill a segment goes together with what the program says next: the rest of an answer, or FIN.
       if (this.context.flushFollows && this.sender.unsent < this.sender.segmentBytes) this.context.queueAnswer(this);
-      else this.flush();
+      else this.context.flushNow(this);
     }
   }
 

@@ -64,6 +64,8 @@ export interface TcpContext<Owner> {
   queueFlush(connection: Owner): void;
   /** The same for what a user has asked to be sent, and what waits for that alone. */
   queueAnswer(connection: Owner): void;
+  /** Calls `connection.flush()` now, for its user. */
+  flushNow(connection: Owner): void;
   /** Takes a connection that is over out of the table. */
   forget(connection: Owner): void;
   /** Hands a connection's end over to TIME-WAIT. */

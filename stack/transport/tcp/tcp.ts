@@ -337,6 +337,17 @@ export class Tcp implements TransportProtocol, TcpUserCalls, TcpContext<Connecti
     this.#flushQueue.add(connection);
   }
 
+  /** As {@linkcode TcpContext.flushNow}. The clock stands still meanwhile: each layer would ask for the time otherwise. */
+  flushNow(connection: Connection): void {
+    const { clock } = this.timers;
+    try {
+      clock.hold?.();
+      connection.flush();
+    } finally {
+      clock.release?.();
+    }
+  }
+
   /** As {@linkcode TcpContext.forget}. */
   forget(connection: Connection): void {
     this.#flows.remove(connection);
