@@ -28,7 +28,10 @@ const warmUp = 1000;
 const counted = 3000;
 /** How often the processor time is asked for, which takes a while, in milliseconds. */
 const interval = 5;
-/** How often an honest client connects, in milliseconds, and how long it waits. */
+/**
+ * How often an honest client connects, in milliseconds, and how long it waits. A SYN for which the flow has left no room in
+ * the link's queue is sent again too late for that, now and then without a flood, too.
+ */
 const pause = 20;
 const patience = 1000;
 
