@@ -159,12 +159,12 @@ function sequenceAcceptable(connection: Connection, segment: Segment): boolean {
   ) {
     context.counters.oldTimestamp++;
     receiver.noteDuplicateSegment(segment.sequence, segment.length);
-    connection.sendStrayAck();
+    // Linux and FreeBSD are silent about an ACK that data have overtaken, where RFC 7323 section 5.3 (R1) is not.
+    const overtaken = segment.sequenceLength === 0 && before(segment.sequence, receiver.rcvNxt);
+    if (!overtaken || connection.state < State.established) connection.sendStrayAck();
     return false;
   }
-  if (receiver.acceptable(segment.sequence, segment.sequenceLength)) {
-    return true;
-  }
+  if (receiver.acceptable(segment.sequence, segment.sequenceLength)) return true;
   context.counters.outsideWindow++;
   if (segment.rst) return false;
   if (segment.syn) {
