@@ -23,6 +23,20 @@ export async function withPair<Result>(
   return await body(client, server);
 }
 
+/** Links of a chain of promise reactions in which a program answers what a step brought. */
+const turnsOfAnswer = 8;
+
+/** Steps stacks without an event loop until `work`, which waits for them, has come to its end. */
+export async function stepUntil<Result>(stacks: readonly Stack[], work: Promise<Result>): Promise<Result> {
+  let ended = false;
+  work.finally(() => ended = true).catch(() => {});
+  while (!ended) {
+    for (const stack of stacks) stack.step();
+    for (let turn = 0; turn < turnsOfAnswer; turn++) await undefined;
+  }
+  return await work;
+}
+
 /** Connections that are opened at the same time. */
 const batch = 100;
 /** Connections to one port: there are some 16,000 ephemeral ports. */
