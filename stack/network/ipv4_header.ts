@@ -115,7 +115,10 @@ export function isHostWord(address: number): boolean {
   return address >>> 24 !== 0 && address >>> 24 < 224;
 }
 
-/** Writes the fixed 20 bytes of a header at `at`, but for the checksum, which is set to zero. */
+/**
+ * Writes the fixed 20 bytes of a header at `at`, but for the checksum, which is set to zero. Word by word, as the checksum
+ * reads them at once: the processor could not do that before the pieces of a word have left its store buffer.
+ */
 export function writeIpv4Header(
   view: DataView,
   at: number,
@@ -128,14 +131,9 @@ export function writeIpv4Header(
   source: number,
   destination: number,
 ): void {
-  view.setUint8(at + Ipv4Field.versionAndLength, 0x45);
-  view.setUint8(at + Ipv4Field.trafficClass, trafficClass);
-  view.setUint16(at + Ipv4Field.totalLength, totalLength);
-  view.setUint16(at + Ipv4Field.identification, identification);
-  view.setUint16(at + Ipv4Field.flagsAndOffset, flagsAndOffset);
-  view.setUint8(at + Ipv4Field.timeToLive, timeToLive);
-  view.setUint8(at + Ipv4Field.protocol, protocol);
-  view.setUint16(at + Ipv4Field.checksum, 0);
+  view.setInt32(at + Ipv4Field.versionAndLength, 0x4500_0000 | (trafficClass << 16) | totalLength);
+  view.setInt32(at + Ipv4Field.identification, (identification << 16) | flagsAndOffset);
+  view.setInt32(at + Ipv4Field.timeToLive, (timeToLive << 24) | (protocol << 16));
   view.setUint32(at + Ipv4Field.source, source);
   view.setUint32(at + Ipv4Field.destination, destination);
 }

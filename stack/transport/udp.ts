@@ -246,9 +246,9 @@ export class Udp implements Protocol<UdpSession>, TransportProtocol, UdpHost {
     const { path } = session;
     const at = packet.push(udpHeaderBytes);
     const { view, length } = packet;
-    view.setUint16(at + UdpOffset.sourcePort, session.sourcePort);
-    view.setUint16(at + UdpOffset.destinationPort, session.destinationPort);
-    view.setUint16(at + UdpOffset.length, length);
+    view.setInt32(at + UdpOffset.sourcePort, (session.sourcePort << 16) | session.destinationPort);
+    // The checksum is zero while it is summed up.
+    view.setInt32(at + UdpOffset.length, length << 16);
     packet.transportAt = at;
     finishChecksum(packet, UdpOffset.checksum, path);
     this.counters.sent++;

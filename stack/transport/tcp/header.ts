@@ -79,7 +79,12 @@ export function urgentPointer(view: DataView, at: number): number {
   return view.getUint16(at + TcpField.urgentPointer);
 }
 
-/** Writes all fixed fields but the checksum, which is set to zero. `length` is that of the header, in bytes. */
+/**
+ * Writes all fixed fields but the checksum, which is set to zero. `length` is that of the header, in bytes.
+ *
+ * Word by word, as the checksum reads them at once: a word that was written in two pieces could not be read before both
+ * have left the processor's store buffer, where they may stand behind others that wait for memory.
+ */
 export function writeHeader(
   view: DataView,
   at: number,
@@ -91,12 +96,10 @@ export function writeHeader(
   controlBits: number,
   window: number,
 ): void {
-  view.setUint16(at + TcpField.sourcePort, localPort);
-  view.setUint16(at + TcpField.destinationPort, remotePort);
+  view.setInt32(at + TcpField.sourcePort, (localPort << 16) | remotePort);
   view.setUint32(at + TcpField.sequence, sequence);
   view.setUint32(at + TcpField.acknowledgement, acknowledgement);
-  view.setUint8(at + TcpField.dataOffset, (length / 4) << 4);
-  view.setUint8(at + TcpField.flags, controlBits);
-  view.setUint16(at + TcpField.window, window);
+  // The length is a multiple of 4, and the data offset counts words.
+  view.setInt32(at + TcpField.dataOffset, (length << 26) | (controlBits << 16) | window);
   view.setUint32(at + TcpField.checksum, 0);
 }

@@ -177,6 +177,18 @@ export function writeTimestamps(view: DataView, at: number, value: number, echo:
   return at + 10;
 }
 
+/** Two paddings and the kind and length of a timestamps option, as RFC 7323 appendix A puts them, in one word. */
+const paddedTimestamps = (OptionKind.noOperation << 24) | (OptionKind.noOperation << 16) |
+  (OptionKind.timestamps << 8) | 10;
+
+/** Writes two paddings and a timestamps option, word by word, and returns the offset behind them: twelve bytes. */
+export function writePaddedTimestamps(view: DataView, at: number, value: number, echo: number): number {
+  view.setInt32(at, paddedTimestamps);
+  view.setInt32(at + 4, value);
+  view.setInt32(at + 8, echo);
+  return at + 12;
+}
+
 /** Bytes of a SACK option with `blocks` blocks and the two paddings in front of it; 0 without blocks. */
 export function sackBytes(blocks: number): number {
   return blocks === 0 ? 0 : 4 + 8 * blocks;

@@ -20,6 +20,7 @@ import {
   timestampsBytes,
   writeFastOpen,
   writeMaximumSegmentSize,
+  writePaddedTimestamps,
   writePadding,
   writeSack,
   writeSackPermitted,
@@ -124,8 +125,7 @@ export class SegmentWriter {
     let optionAt = at + TcpField.options;
     if (syn) writeSynOptions(packet.view, optionAt, connection, receiver.windowScale, receiver.recentTimestamp);
     else if (timestamps) {
-      optionAt = writePadding(packet.view, optionAt, 2);
-      optionAt = writeTimestamps(packet.view, optionAt, connection.timestampNow, receiver.recentTimestamp);
+      optionAt = writePaddedTimestamps(packet.view, optionAt, connection.timestampNow, receiver.recentTimestamp);
     }
     if (blocks > 0) writeSack(packet.view, optionAt, this.#sackEdges, blocks);
     if (ack) receiver.acknowledged();
@@ -206,8 +206,7 @@ export class SegmentWriter {
     const at = packet.push(header);
     writeHeader(packet.view, at, localPort, remotePort, sequence, acknowledgement, header, Flag.ack, window);
     if (timestamps) {
-      const optionAt = writePadding(packet.view, at + TcpField.options, 2);
-      writeTimestamps(packet.view, optionAt, timestampValue, timestampEcho);
+      writePaddedTimestamps(packet.view, at + TcpField.options, timestampValue, timestampEcho);
     }
     packet.transportAt = at;
     finishChecksum(packet, TcpField.checksum, path);
