@@ -5,53 +5,81 @@
  */
 
 import { type ErrorName, makeError } from "../errors.ts";
-import { FreeList } from "../free_list.ts";
 import { formatEndpoint } from "../transport/endpoint.ts";
 import type { ConnectionObserver, Failure, UserConnection } from "../transport/tcp/user.ts";
 import type { ProgramKeeper } from "./hold.ts";
 
-/** A read that waits for data. */
-interface PendingRead {
+/** What waits: one of a row, in the order in which they were made. */
+abstract class Transfer<Outcome> {
+  /** What it resolves with. */
+  resolve: (outcome: Outcome) => void;
+  /** Fails it. */
+  reject: (error: Error) => void;
+  /** Who waits with it. */
+  readonly promise: Promise<Outcome>;
+  /** Who comes after it; after the last one, the first. */
+  next: this = this;
+
+  constructor() {
+    // A function for each transfer that takes the two, or an object that holds them, would be made for nothing else.
+    this.promise = new Promise<Outcome>(takeResolvers);
+    this.resolve = resolveTaken;
+    this.reject = rejectTaken;
+  }
+}
+
+/** The functions of the promise that was made last. */
+// deno-lint-ignore no-explicit-any
+let resolveTaken: (outcome: any) => void;
+let rejectTaken: (error: Error) => void;
+
+// deno-lint-ignore no-explicit-any
+function takeResolvers(resolve: (outcome: any) => void, reject: (error: Error) => void): void {
+  resolveTaken = resolve;
+  rejectTaken = reject;
+}
+
+/** A read that waits for data. It becomes how many bytes have come, or the fresh buffer; null at the end. */
+class PendingRead extends Transfer<number | Uint8Array | null> {
   /** Where the data goes; null for a fresh buffer of the right size. */
   readonly target: Uint8Array | null;
   /** Whether what is read stays, to be read again. */
   readonly peeks: boolean;
-  /** Becomes how many bytes have come to the target, or the fresh buffer; null at the end. */
-  readonly outcome: PromiseWithResolvers<number | Uint8Array | null>;
+
+  constructor(target: Uint8Array | null, peeks: boolean) {
+    super();
+    this.target = target;
+    this.peeks = peeks;
+  }
 }
 
-/** A write that waits for room, or the end of the sending side behind such writes. */
-interface PendingWrite {
+/** A write that waits for room, or the end of the sending side behind such writes. It becomes how many bytes were sent. */
+class PendingWrite extends Transfer<number> {
   /** What to send; null to end the sending side. */
   readonly source: Uint8Array | null;
-  resolve(bytes: number): void;
-  reject(error: Error): void;
-}
 
-/** Where nothing waits. Shared, and never written to. */
-const nothing: never[] = [];
-
-/**
- * Lists in which nothing waits, for whoever waits next: of many connections few wait at the same time, and the
- * processor has in its caches what another one has just used.
- */
-class SpareLists<Item> {
-  readonly #spare = new FreeList<Item[]>();
-
-  /** An empty list. */
-  take(): Item[] {
-    return this.#spare.take() ?? [];
-  }
-
-  /** Takes an empty list back. Returns what is left to its user: one in which nothing waits. */
-  recycle(list: Item[]): Item[] {
-    if (list !== nothing) this.#spare.keep(list);
-    return nothing;
+  constructor(source: Uint8Array | null) {
+    super();
+    this.source = source;
   }
 }
 
-const spareReads = new SpareLists<PendingRead>();
-const spareWrites = new SpareLists<PendingWrite>();
+/** Puts something behind the last of a row, and returns what is last then. */
+function enqueue<Item extends { next: Item }>(last: Item | null, item: Item): Item {
+  if (last !== null) {
+    item.next = last.next;
+    last.next = item;
+  }
+  return item;
+}
+
+/** Takes the first out of a row, and returns what is last then: null where nothing is left. */
+function dequeue<Item extends { next: Item }>(last: Item): Item | null {
+  const first = last.next;
+  if (first === last) return null;
+  last.next = first.next;
+  return last;
+}
 
 /** Largest fresh buffer for what is received, in bytes. */
 const chunkBytes = 65536;
@@ -75,8 +103,9 @@ export class PendingTransfers implements ConnectionObserver {
   readonly #keeper: ProgramKeeper | null;
   // Most connections of a busy server wait for their peer: what they may never need is made when they do.
   #ending: PromiseWithResolvers<Error | null> | null = null;
-  #reads: PendingRead[] = nothing;
-  #writes: PendingWrite[] = nothing;
+  /** The last of each row; null where nothing waits. Most rows are of one, which needs no list of its own. */
+  #lastRead: PendingRead | null = null;
+  #lastWrite: PendingWrite | null = null;
   /** The failure that the next read or write reports; later ones find the connection ended. */
   #unreported: Failure | null = null;
   #over = false;
@@ -108,7 +137,7 @@ export class PendingTransfers implements ConnectionObserver {
 
   /** Whether data can be read at once: there are some, and no read came before. */
   get readableNow(): boolean {
-    return this.#reads.length === 0 && this.#connection.receivable > 0;
+    return this.#lastRead === null && this.#connection.receivable > 0;
   }
 
   /** Resolves with how many bytes were received into `target`; with null at the end. */
@@ -124,46 +153,49 @@ export class PendingTransfers implements ConnectionObserver {
   #read(target: Uint8Array | null, peeks: boolean): Promise<number | Uint8Array | null> {
     // Who reads first has nothing to send with the SYN.
     this.#connection.proceed();
-    const outcome = Promise.withResolvers<number | Uint8Array | null>();
-    if (this.#reads === nothing) this.#reads = spareReads.take();
-    this.#reads.push({ target, peeks, outcome });
-    if (this.#reads.length === 1) this.#serveReads();
+    const read = new PendingRead(target, peeks);
+    const first = this.#lastRead === null;
+    this.#lastRead = enqueue(this.#lastRead, read);
+    if (first) this.#serveReads();
     this.#updateHold();
-    return outcome.promise;
+    return read.promise;
   }
 
   /** Resolves all that wait to read as if the end had come. */
   dropReads(): void {
     this.#connection.expect(null);
-    for (const read of this.#reads.splice(0)) read.outcome.resolve(null);
+    for (let last = this.#lastRead; last !== null; last = this.#lastRead = dequeue(last)) last.next.resolve(null);
     this.#updateHold();
   }
 
   /** Sends what there is room for, unless a write came before, and returns how many bytes that was. */
   sendNow(source: Uint8Array): number {
-    return this.#writes.length === 0 ? this.#connection.send(source) : 0;
+    return this.#lastWrite === null ? this.#connection.send(source) : 0;
   }
 
   /** Waits for room, sends at least one byte and resolves with how many; null ends the sending side. */
   send(source: Uint8Array | null): Promise<number> {
-    return new Promise((resolve, reject) => {
-      if (this.#writes === nothing) this.#writes = spareWrites.take();
-      this.#writes.push({ source, resolve, reject });
-      this.#updateHold();
-    });
+    const write = new PendingWrite(source);
+    this.#lastWrite = enqueue(this.#lastWrite, write);
+    this.#updateHold();
+    return write.promise;
   }
 
   /** Ends the sending side behind the writes that wait. */
   async endSending(): Promise<void> {
-    if (this.#writes.length === 0) this.#connection.shutdown();
+    if (this.#lastWrite === null) this.#connection.shutdown();
     else await this.send(null);
   }
 
   /** Fails all that waits: our side closes the connection. */
   fail(name: ErrorName, why: string): void {
     this.#connection.expect(null);
-    for (const read of this.#reads.splice(0)) read.outcome.reject(this.makeError(name, "receive from", why));
-    for (const write of this.#writes.splice(0)) write.reject(this.makeError(name, "send to", why));
+    for (let last = this.#lastRead; last !== null; last = this.#lastRead = dequeue(last)) {
+      last.next.reject(this.makeError(name, "receive from", why));
+    }
+    for (let last = this.#lastWrite; last !== null; last = this.#lastWrite = dequeue(last)) {
+      last.next.reject(this.makeError(name, "send to", why));
+    }
     this.#updateHold();
   }
 
@@ -186,17 +218,17 @@ export class PendingTransfers implements ConnectionObserver {
 
   /** As {@linkcode ConnectionObserver.awaitsData}. */
   get awaitsData(): boolean {
-    return this.#reads.length > 0;
+    return this.#lastRead !== null;
   }
 
   /** TCP tells that there are data, or their end. */
   readable(): void {
-    if (this.#reads.length > 0) this.#serveSoon();
+    if (this.#lastRead !== null) this.#serveSoon();
   }
 
   /** TCP tells that there is room. */
   writable(): void {
-    if (this.#writes.length > 0) this.#serveSoon();
+    if (this.#lastWrite !== null) this.#serveSoon();
   }
 
   /** TCP tells that it is done with the connection. */
@@ -215,7 +247,7 @@ export class PendingTransfers implements ConnectionObserver {
   }
 
   #updateHold(): void {
-    const holding = this.#referenced && (this.#reads.length > 0 || this.#writes.length > 0);
+    const holding = this.#referenced && (this.#lastRead !== null || this.#lastWrite !== null);
     if (holding === this.#holding) return;
     this.#holding = holding;
     if (holding) this.#keeper?.acquire();
@@ -237,23 +269,22 @@ export class PendingTransfers implements ConnectionObserver {
   }
 
   #serveReads(): void {
-    for (let read = this.#reads[0]; read !== undefined; read = this.#reads[0]) {
+    for (let last = this.#lastRead; last !== null; last = this.#lastRead = dequeue(last)) {
+      const read = last.next;
       const receivable = this.#connection.receivable;
-      const { target, outcome } = read;
+      const { target } = read;
       if (receivable > 0) {
-        if (target === null) outcome.resolve(this.#takeChunk(receivable));
-        else outcome.resolve(read.peeks ? this.#connection.peek(target) : this.#connection.receive(target));
+        if (target === null) read.resolve(this.#takeChunk(receivable));
+        else read.resolve(read.peeks ? this.#connection.peek(target) : this.#connection.receive(target));
       } else if (this.#unreported !== null) {
-        outcome.reject(this.takeError("receive from"));
+        read.reject(this.takeError("receive from"));
       } else if (this.#connection.ended || this.#over) {
-        outcome.resolve(null);
+        read.resolve(null);
       } else {
         this.#connection.expect(read.peeks ? null : target);
         return;
       }
-      this.#reads.shift();
     }
-    this.#reads = spareReads.recycle(this.#reads);
   }
 
   #takeChunk(receivable: number): Uint8Array {
@@ -263,7 +294,8 @@ export class PendingTransfers implements ConnectionObserver {
   }
 
   #serveWrites(): void {
-    for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
+    for (let last = this.#lastWrite; last !== null; last = this.#lastWrite = dequeue(last)) {
+      const write = last.next;
       if (this.#over) {
         if (write.source === null) write.resolve(0);
         else write.reject(this.takeError("send to"));
@@ -275,8 +307,6 @@ export class PendingTransfers implements ConnectionObserver {
         if (sent === 0) return;
         write.resolve(sent);
       }
-      this.#writes.shift();
     }
-    this.#writes = spareWrites.recycle(this.#writes);
   }
 }
