@@ -45,13 +45,18 @@ function openOnClock(options: TapOptions): { tap: TunTapDevice; clock: { now: nu
   const tap = openTapOnClock(() => clock.now, options);
   const pool = new PacketPool();
   tap.attach({ pool, headroom, timers: new Timers(new VirtualClock()), wake: () => {}, linkChanged: () => {} });
-  function send(count: number, length: number, milliseconds: number): void {
+  async function send(count: number, length: number, milliseconds: number): Promise<void> {
     for (let frame = 0; frame < count; frame++) {
       clock.now += milliseconds / count;
       const packet = pool.allocate(headroom, length)!;
       packet.bytes.fill(255, headroom, headroom + length);
       packet.tail += length;
       tap.transmit(packet);
+    }
+    // A thread that has to wait for a processor takes less than is sent: what is left waits in the device.
+    while (tap.wantsWrite) {
+      tap.flush();
+      await new Promise((resolve) => setTimeout(resolve));
     }
     assertEquals(pool.inUse, 0);
   }
@@ -62,12 +67,12 @@ kernelTest("frames of a wire have the thread while they are bulk, and not before
   const { tap, send } = openOnClock({ offload: false });
   using _closed = tap;
   assertEquals(await threaded(tap.name), "0");
-  send(4096, 1514, 20);
+  await send(4096, 1514, 20);
   // With one processor, another thread could only take turns with this one.
   assertEquals(await threaded(tap.name), severalProcessors ? "1" : "0");
-  send(4096, 60, 20);
+  await send(4096, 60, 20);
   // A frame that does not follow upon another.
-  send(1, 60, 1);
+  await send(1, 60, 1);
   assertEquals(await threaded(tap.name), "0");
 });
 
@@ -75,7 +80,7 @@ for (const options of [{ offload: true }, { offload: false, receiveThread: false
   kernelTest(`${JSON.stringify(options)}: bulk has no thread`, async () => {
     const { tap, send } = openOnClock(options);
     using _closed = tap;
-    send(4096, 1514, 20);
+    await send(4096, 1514, 20);
     assertEquals(await threaded(tap.name), "0");
   });
 }
@@ -98,7 +103,7 @@ kernelTest("the thread comes and goes under a transfer: exact, and none is left 
 kernelTest("a persistent interface forgets the thread when its device is closed", async () => {
   await run("ip", "tuntap", "add", "tap8", "mode", "tap");
   const { tap, send } = openOnClock({ name: "tap8", offload: false });
-  send(4096, 1514, 20);
+  await send(4096, 1514, 20);
   assertEquals(await threaded("tap8"), severalProcessors ? "1" : "0");
   tap.close();
   assertEquals(await threaded("tap8"), "0");
