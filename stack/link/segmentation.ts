@@ -5,7 +5,7 @@
  * @module
  */
 
-import { addUint16, checksum, fold, sum } from "../checksum.ts";
+import { addUint16, checksum, type ChecksumSum, fold, sum } from "../checksum.ts";
 import { ChecksumState, type Packet } from "../packet.ts";
 
 /** What a device finishes by itself in frames that are handed to it; the bits of `Device.offloads`. */
@@ -29,11 +29,20 @@ const vlanTag = { etherTypeAt: 12, etherType: 0x8100, bytes: 4 } as const;
 /** Completes the transport checksum of an ordinary packet, if that was left to be done. */
 export function completeChecksum(packet: Packet): void {
   if (packet.checksum !== ChecksumState.partial) return;
+  // The field holds the sum of the pseudo-header.
+  putChecksum(packet, packet.checksumStart, packet.checksumOffset, 0);
+}
+
+/**
+ * Puts the transport checksum of an ordinary packet into the field that stands `fieldOffset` bytes behind `start`: that of
+ * all from there on, the field as it is included, and of `seed`.
+ */
+export function putChecksum(packet: Packet, start: number, fieldOffset: number, seed: ChecksumSum): void {
   packet.fill();
-  const { view, checksumStart, checksumOffset, tail } = packet;
-  // The field holds the sum of the pseudo-header. RFC 768: UDP writes zero as all ones; to others both are the same.
-  const sum = checksum(view, checksumStart, tail - checksumStart);
-  view.setUint16(checksumStart + checksumOffset, sum === 0 ? 0xffff : sum);
+  const { view, tail } = packet;
+  const sum = checksum(view, start, tail - start, seed);
+  // RFC 768: UDP writes zero as all ones; to others both are the same.
+  view.setUint16(start + fieldOffset, sum === 0 ? 0xffff : sum);
   packet.checksum = ChecksumState.none;
 }
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { addUint16, checksum, fold } from "../checksum.ts";
-import { Offload } from "../link/segmentation.ts";
+import { addUint16, fold } from "../checksum.ts";
+import { Offload, putChecksum } from "../link/segmentation.ts";
 import type { Path } from "../network/path.ts";
 import { ChecksumState, type Packet } from "../packet.ts";
 
@@ -18,12 +18,7 @@ export function finishChecksum(packet: Packet, fieldOffset: number, path: Path):
   const pseudo = addUint16(tail - at, path.pseudoSum);
   // The device cuts a super-segment first, or the interface does.
   if (packet.segmentBytes === 0 && (path.nic.offloads & Offload.checksum) === 0) {
-    packet.fill();
-    const sum = checksum(view, at, tail - at, pseudo);
-    // RFC 768: UDP writes zero as all ones; to others both are the same.
-    view.setUint16(at + fieldOffset, sum === 0 ? 0xffff : sum);
-    packet.checksum = ChecksumState.none;
-    return;
+    return putChecksum(packet, at, fieldOffset, pseudo);
   }
   view.setUint16(at + fieldOffset, fold(pseudo));
   packet.checksum = ChecksumState.partial;
