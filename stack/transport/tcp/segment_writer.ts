@@ -245,9 +245,10 @@ function writeSynOptions(
   recentTimestamp: number,
 ): void {
   at = writeMaximumSegmentSize(view, at, offer.announcedSegmentBytes);
-  if (offer.timestamps) {
-    at = offer.selective ? writeSackPermitted(view, at) : writePadding(view, at, 2);
-    at = writeTimestamps(view, at, offer.timestampNow, recentTimestamp);
+  if (offer.timestamps && offer.selective) {
+    at = writeTimestamps(view, writeSackPermitted(view, at), offer.timestampNow, recentTimestamp);
+  } else if (offer.timestamps) {
+    at = writePaddedTimestamps(view, at, offer.timestampNow, recentTimestamp);
   } else if (offer.selective) {
     at = writeSackPermitted(view, writePadding(view, at, 2));
   }
