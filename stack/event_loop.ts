@@ -245,7 +245,7 @@ export class EventLoop {
     if (this.#woken || (handled > 0 && !onlyTimer)) this.#spinUntil = now + this.#busyPoll;
     if (this.#alternates ? unfinished : now - this.#yieldedAt >= yieldInterval) await this.#yield();
     else if (handled > 0 && !onlyTimer && this.#briefPauses.due) await this.#yield(true);
-    if (unfinished || this.#woken || (now < this.#spinUntil && !this.#poller.missesNothing)) return false;
+    if (unfinished || this.#woken || this.#spins(now)) return false;
     return await this.#sleep();
   }
 
@@ -259,7 +259,12 @@ export class EventLoop {
   /** Whether a step that found nothing is to be followed by another one at once: each look more costs as little as can be. */
   get #worthLooking(): boolean {
     const now = this.#work.steppedAt ?? this.#clock.now();
-    return now < this.#spinUntil && now - this.#yieldedAt < yieldInterval && !this.#poller.missesNothing;
+    return this.#spins(now) && now - this.#yieldedAt < yieldInterval;
+  }
+
+  /** Whether there is something to spin for still. */
+  #spins(now: number): boolean {
+    return now < this.#spinUntil && !this.#poller.missesNothing;
   }
 
   /** Resolves when the program has come to rest, as far as can be told, or has had its share. */
