@@ -22,7 +22,7 @@ const loopback = "lo";
  * Without the thread, the kernel does all that a frame needs inside of the call that writes it, on this processor; with
  * it, on another one, after that has been woken.
  */
-export class ReceiveThread implements Disposable {
+export class ReceiveThread {
   readonly #libc: Libc;
   readonly #name: string;
   readonly #file: number;
@@ -103,11 +103,6 @@ export class ReceiveThread implements Disposable {
   close(): void {
     this.#libc.calls.close(this.#file);
     this.#libc.close();
-  }
-
-  /** The same as {@linkcode ReceiveThread.close}. */
-  [Symbol.dispose](): void {
-    this.close();
   }
 }
 

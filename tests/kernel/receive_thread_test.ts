@@ -40,14 +40,14 @@ kernelTest("a TUN device can have a receive thread, too", async () => {
 });
 
 /** A device on a clock of the test, and what sends frames of a length through it. */
-function openOnClock(options: TapOptions): { tap: TunTapDevice; clock: { now: number }; send: typeof send } {
-  const clock = { now: 0 };
-  const tap = openTapOnClock(() => clock.now, options);
+function openOnClock(options: TapOptions): { tap: TunTapDevice; send: typeof send } {
+  let now = 0;
+  const tap = openTapOnClock(() => now, options);
   const pool = new PacketPool();
   tap.attach({ pool, headroom, timers: new Timers(new VirtualClock()), wake: () => {}, linkChanged: () => {} });
   async function send(count: number, length: number, milliseconds: number): Promise<void> {
     for (let frame = 0; frame < count; frame++) {
-      clock.now += milliseconds / count;
+      now += milliseconds / count;
       const packet = pool.allocate(headroom, length)!;
       packet.bytes.fill(255, headroom, headroom + length);
       packet.tail += length;
@@ -60,7 +60,7 @@ function openOnClock(options: TapOptions): { tap: TunTapDevice; clock: { now: nu
     }
     assertEquals(pool.inUse, 0);
   }
-  return { tap, clock, send };
+  return { tap, send };
 }
 
 kernelTest("frames of a wire have the thread while they are bulk, and not before and after", async () => {

@@ -71,7 +71,7 @@ export interface ConnectionSettings {
    * the default, gives it as long as it makes progress.
    */
   linger: number | null;
-  /** Most bytes that wait in the send buffer: it takes no more than half a megabyte, or two windows. Default 4 MiB. */
+  /** Most bytes that wait in the send buffer: it takes no more than half a megabyte, or twice what is in the network. Default 4 MiB. */
   sendBufferBytes: number;
   /** Most bytes that wait in the receive buffer: what the receive window can grow to. Default 4 MiB. */
   receiveBufferBytes: number;
